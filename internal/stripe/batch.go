@@ -66,15 +66,33 @@ func batchStripes(g erasure.Geometry, stripes int64) int {
 
 // block is one shard's block of its stripe s.
 func (b *batch) block(shard, s int) []byte {
-	from := s * frameBytes
-	return b.chunks[shard][from : from+b.blockBytes(s)]
+	return b.chunks[shard][s*frameBytes:][:b.blockBytes(s)]
 }
 
-// seal writes the sums of one shard's frames.
-func (b *batch) seal(sealer *bitrot.Sealer, id bitrot.ShardID) error {
-	for s := range b.count {
-		block := b.block(int(id.Shard), s)
-		if _, err := sealer.AppendSum(block, id, b.first+int64(s), b.isLast(s), block); err != nil {
+// part is one shard's part of the batch, by value: it stays what it is when the
+// batch is used again.
+func (b *batch) part(shard int) part { return part{span: b.span, chunk: b.chunks[shard]} }
+
+// part is what one shard has of a span.
+type part struct {
+	span
+	chunk []byte
+}
+
+// frame is the frame of stripe s, block and sum.
+func (p part) frame(s int) []byte {
+	return p.chunk[s*frameBytes:][:p.blockBytes(s)+bitrot.SumBytes]
+}
+
+// stream is all its frames, as they lie in the shard's stream.
+func (p part) stream() []byte { return p.chunk[:p.streamBytes()] }
+
+// seal writes the sums of its frames.
+func (p part) seal(sealer *bitrot.Sealer, id bitrot.ShardID) error {
+	for s := range p.count {
+		frame := p.frame(s)
+		block := frame[:p.blockBytes(s)]
+		if _, err := sealer.AppendSum(block, id, p.first+int64(s), p.isLast(s), block); err != nil {
 			return err
 		}
 	}

@@ -45,10 +45,12 @@ func (x *encoder) start(sinks []ShardWriter, beside []io.Writer) {
 func (c *consumer) loop() {
 	sealer := c.x.engine.sealer()
 	for b := range c.queue {
-		work, gone := c.begin(b)
+		mine, work, gone := c.begin(b)
 		var err error
-		if work {
-			err = c.take(b, sealer)
+		if work && c.sink {
+			err = c.write(mine, sealer)
+		} else if work {
+			err = b.data(c.x.geometry, func(p []byte) error { return writeAll(c.dst, p) })
 		}
 		if gone || c.end(b, err, work) {
 			c.x.engine.comeBack()
@@ -67,17 +69,21 @@ func (c *consumer) loop() {
 }
 
 // begin says whether there is anything to do with b, and whether the consumer was
-// given up before it began.
-func (c *consumer) begin(b *batch) (work, gone bool) {
+// given up before it began. A sink works on its part only, as it may be given up
+// at any moment, and the batch then is used again.
+func (c *consumer) begin(b *batch) (mine part, work, gone bool) {
 	c.x.mu.Lock()
 	defer c.x.mu.Unlock()
 	if c.gone {
 		b.pending--
 		c.x.signal()
-		return false, true
+		return part{}, false, true
 	}
 	c.current = b
-	return c.err == nil && !c.x.aborted, false
+	if c.sink {
+		mine = b.part(int(c.id.Shard))
+	}
+	return mine, c.err == nil && !c.x.aborted, false
 }
 
 // end notes what became of b, and says whether the consumer was given up
@@ -107,15 +113,12 @@ func (c *consumer) end(b *batch, err error, worked bool) (gone bool) {
 	return false
 }
 
-// take does the work: seals and writes, or writes the object's bytes.
-func (c *consumer) take(b *batch, sealer *bitrot.Sealer) error {
-	if !c.sink {
-		return b.data(c.x.geometry, func(p []byte) error { return writeAll(c.dst, p) })
-	}
-	if err := b.seal(sealer, c.id); err != nil {
+// write seals and writes a sink's part of a batch.
+func (c *consumer) write(mine part, sealer *bitrot.Sealer) error {
+	if err := mine.seal(sealer, c.id); err != nil {
 		return err
 	}
-	return writeAll(c.dst, b.chunks[c.id.Shard][:b.streamBytes()])
+	return writeAll(c.dst, mine.stream())
 }
 
 func writeAll(dst io.Writer, p []byte) error {

@@ -227,7 +227,7 @@ func TestSlowSinkHoldsTheBodyBack(t *testing.T) {
 	e := newEngine(t)
 	synctest.Test(t, func(t *testing.T) {
 		g := erasure.Geometry{Data: 2, Parity: 2}
-		data := content(int(100 * g.StripeBytes()))
+		data := content(int(40 * g.StripeBytes()))
 		bufs, sinks := buffers(4)
 		slow := &gate{at: 2, open: make(chan struct{})}
 		sinks[2] = slow
@@ -250,7 +250,7 @@ func TestSlowSinkHoldsTheBodyBack(t *testing.T) {
 
 func TestStalledSinkIsDropped(t *testing.T) {
 	e := newEngine(t)
-	for _, at := range []int{1, 2, 5, 25} {
+	for _, at := range []int{1, 2, 5, 10} {
 		for _, shard := range []int{0, 3} {
 			t.Run(fmt.Sprintf("shard %d at write %d", shard, at), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { stalled(t, e, shard, at) })
@@ -261,7 +261,7 @@ func TestStalledSinkIsDropped(t *testing.T) {
 
 func stalled(t *testing.T, e *stripe.Engine, shard, at int) {
 	g := erasure.Geometry{Data: 2, Parity: 2}
-	data := content(int(100 * g.StripeBytes()))
+	data := content(int(40 * g.StripeBytes()))
 	bufs, sinks := buffers(4)
 	slow := &gate{at: at, open: make(chan struct{})}
 	sinks[shard] = slow

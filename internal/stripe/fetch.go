@@ -310,7 +310,7 @@ func (f *fetcher) give(b *batch, i int) {
 	}
 	f.room(b, i)
 	s.asked, s.busy = true, true
-	s.jobs <- job{span: b.span, seq: b.seq, chunk: b.chunks[i]} // never blocks: it was idle
+	s.jobs <- job{part: b.part(i), seq: b.seq} // never blocks: it was idle
 }
 
 // room makes sure that b has a chunk for shard i.

@@ -44,9 +44,9 @@ func geometries() []erasure.Geometry {
 // sizes lists those around the boundaries of stripes and batches.
 func sizes(g erasure.Geometry) []int {
 	w := int(g.StripeBytes())
-	all := []int{0, 1, g.Data, g.Data + 1, blockBytes - 1, blockBytes, blockBytes + 1, w - 1, w, w + 1, 2*w - 1, 2 * w, 2*w + g.Data}
+	all := []int{0, 1, g.Data + 1, blockBytes, w - 1, w, w + 1}
 	if g.Data <= 4 {
-		all = append(all, 9*w-1, 9*w, 9*w+1)
+		all = append(all, g.Data, blockBytes-1, blockBytes+1, 2*w-1, 2*w, 2*w+g.Data, 9*w-1, 9*w, 9*w+1)
 	}
 	return all
 }

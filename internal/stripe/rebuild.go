@@ -42,10 +42,10 @@ func (e *Engine) Rebuild(ctx context.Context, object Object, sources []Source, l
 	}
 	for b := range r.f.ready {
 		if err == nil {
-			err = b.seal(sealer, id)
+			err = b.part(lost).seal(sealer, id)
 		}
 		if err == nil {
-			err = writeAll(dst, b.chunks[lost][:b.streamBytes()])
+			err = writeAll(dst, b.part(lost).stream())
 		}
 		r.f.free <- b // never blocks: there are no more batches than its length
 		if err != nil {

@@ -20,10 +20,10 @@ type ShardReader interface {
 type Source func(ctx context.Context) (ShardReader, error)
 
 // job asks for one shard's frames of a batch; piece answers it.
+// The chunk of the part is the worker's until it answers.
 type job struct {
-	span
-	seq   int64  // of the batch
-	chunk []byte // where the frames go; the worker's until it answers
+	part
+	seq int64 // of the batch
 }
 
 type piece struct {
@@ -83,13 +83,11 @@ func (w *worker) read(j job) piece {
 		}
 		w.reader = r
 	}
-	all := j.chunk[:j.streamBytes()]
-	n, err := w.reader.ReadAt(all, j.first*frameBytes)
+	n, err := w.reader.ReadAt(j.stream(), j.first*frameBytes)
 	for s := range j.count {
-		at := s * frameBytes
-		frame := j.chunk[at : at+j.blockBytes(s)+bitrot.SumBytes]
+		frame := j.frame(s)
 		switch {
-		case at+len(frame) <= n:
+		case s*frameBytes+len(frame) <= n:
 		case err == nil || errors.Is(err, io.EOF):
 			p.note(&bitrot.CorruptError{Shard: w.id, Frame: j.first + int64(s), Reason: bitrot.Cut})
 			continue

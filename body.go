@@ -1,0 +1,262 @@
+package sherd
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+	"sync/atomic"
+
+	"github.com/sherd-storage/sherd/internal/driveset"
+)
+
+// digests says what is to be computed from a body and compared.
+type digests struct {
+	md5      bool
+	expected []byte // MD5
+	checksum *ChecksumRequest
+	verify   func() error
+}
+
+// Memory that a request takes for its buffers.
+const (
+	streamBytes    = 4 << 20   // of a body or an object that streams, at most
+	smallBodyBytes = 256 << 10 // bodies up to here are hashed while they are read, larger ones beside it
+	perRequest     = 16 << 10  // for the rest
+	chunkBytes     = 128 << 10
+	chunksAhead    = 3 // that a digest may be behind the body
+)
+
+// bodyMemory estimates the buffers of a body.
+func bodyMemory(size int64) int64 {
+	if size < 0 {
+		return streamBytes
+	}
+	return min(streamBytes, perRequest+4*size)
+}
+
+// sumsOfBody is what was computed from a body.
+type sumsOfBody struct {
+	hasMD5    bool
+	md5       [md5.Size]byte
+	checksums []Checksum
+}
+
+// staging is bytes on their way, and the memory that they keep.
+type staging struct {
+	*driveset.Staged
+	free func()
+}
+
+func (st *staging) discard() {
+	st.Discard()
+	st.free()
+}
+
+// stage takes a body to the drives, where nobody sees it, and verifies it. It
+// holds no lock.
+func (s *Store) stage(ctx context.Context, from io.Reader, size int64, d digests, spec driveset.DataSpec) (*staging, sumsOfBody, error) {
+	free := func() {}
+	if o, ok := from.(*Object); !ok || o.store != s { // an object that is read brought its memory
+		var err error
+		if free, err = s.budget.Acquire(ctx, bodyMemory(size)); err != nil {
+			return nil, sumsOfBody{}, err
+		}
+	}
+	body, err := s.newBody(from, size, d)
+	if err != nil {
+		free()
+		return nil, sumsOfBody{}, err
+	}
+	defer body.close()
+	staged, err := s.set.Stage(ctx, body, size, spec)
+	if err != nil {
+		free()
+		return nil, sumsOfBody{}, err
+	}
+	st := &staging{staged, free}
+	sums, err := body.verify(d)
+	if err != nil {
+		st.discard()
+	}
+	return st, sums, err
+}
+
+// body is what the drives read from: it counts and hashes what goes through.
+type body struct {
+	from    io.Reader
+	size    int64 // −1 not known
+	read    int64
+	digests []digest
+	chunk   *chunk // being filled, for digests that run beside
+	pool    *Store
+	beside  bool
+}
+
+// digest is one hash over a body.
+type digest struct {
+	algorithm ChecksumAlgorithm // 0: MD5
+	hash      hash.Hash
+	in        chan *chunk
+	done      chan struct{}
+}
+
+// chunk is bytes that several digests read.
+type chunk struct {
+	bytes   []byte
+	readers atomic.Int32
+}
+
+func (s *Store) newBody(from io.Reader, size int64, d digests) (*body, error) {
+	if from == nil {
+		from = bytes.NewReader(nil)
+	}
+	if d.expected != nil && len(d.expected) != md5.Size {
+		return nil, fmt.Errorf("%w: an MD5 of %d bytes", ErrInvalidArgument, len(d.expected))
+	}
+	b := &body{from: from, size: size, pool: s}
+	if d.md5 {
+		b.digests = append(b.digests, digest{hash: md5.New()})
+	}
+	if d.checksum != nil {
+		for i, a := range d.checksum.Algorithms {
+			h, err := a.New()
+			if err != nil {
+				return nil, err
+			}
+			if slices.Contains(d.checksum.Algorithms[:i], a) {
+				return nil, fmt.Errorf("%w: %v is asked for twice", ErrInvalidArgument, a)
+			}
+			b.digests = append(b.digests, digest{algorithm: a, hash: h})
+		}
+	}
+	if b.beside = len(b.digests) > 0 && (size < 0 || size > smallBodyBytes); b.beside {
+		for i := range b.digests {
+			b.digests[i].run(s)
+		}
+	}
+	return b, nil
+}
+
+// run hashes beside the caller what comes by d.in.
+func (d *digest) run(s *Store) {
+	d.in, d.done = make(chan *chunk, chunksAhead), make(chan struct{})
+	go func() {
+		defer close(d.done)
+		for c := range d.in {
+			d.hash.Write(c.bytes)
+			s.putChunk(c)
+		}
+	}()
+}
+
+func (s *Store) putChunk(c *chunk) {
+	if c.readers.Add(-1) == 0 {
+		s.chunks.Put(c)
+	}
+}
+
+// Read reads on, and says where the length is wrong.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.from.Read(p)
+	b.read += int64(n)
+	b.hash(p[:n])
+	switch {
+	case b.size >= 0 && b.read > b.size:
+		return 0, fmt.Errorf("%w: more than %d bytes", ErrLongBody, b.size) // without bytes, so that the error is what is seen
+	case b.read > MaxObjectBytes:
+		return 0, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, int64(MaxObjectBytes))
+	case err == io.EOF && b.read < b.size:
+		return n, fmt.Errorf("%w: %d of %d bytes", ErrShortBody, b.read, b.size)
+	}
+	return n, err
+}
+
+func (b *body) hash(p []byte) {
+	if !b.beside {
+		for i := range b.digests {
+			b.digests[i].hash.Write(p)
+		}
+		return
+	}
+	for len(p) > 0 {
+		if b.chunk == nil {
+			b.chunk = b.pool.chunks.Get().(*chunk)
+			if b.chunk.bytes == nil {
+				b.chunk.bytes = make([]byte, 0, chunkBytes)
+			}
+			b.chunk.bytes = b.chunk.bytes[:0]
+		}
+		n := min(len(p), chunkBytes-len(b.chunk.bytes))
+		b.chunk.bytes = append(b.chunk.bytes, p[:n]...)
+		p = p[n:]
+		if len(b.chunk.bytes) == chunkBytes {
+			b.pass()
+		}
+	}
+}
+
+// pass gives the chunk to every digest.
+func (b *body) pass() {
+	c := b.chunk
+	b.chunk = nil
+	c.readers.Store(int32(len(b.digests)))
+	for i := range b.digests {
+		b.digests[i].in <- c
+	}
+}
+
+// close waits until everything that was read is hashed. Closing twice does
+// nothing.
+func (b *body) close() {
+	if !b.beside {
+		return
+	}
+	if b.chunk != nil {
+		b.pass()
+	}
+	for i := range b.digests {
+		close(b.digests[i].in)
+	}
+	for i := range b.digests {
+		<-b.digests[i].done
+	}
+	b.beside = false
+}
+
+// verify compares what was read with what was expected.
+func (b *body) verify(d digests) (out sumsOfBody, err error) {
+	if d.verify != nil {
+		if err := d.verify(); err != nil {
+			return out, err
+		}
+	}
+	b.close()
+	for i := range b.digests {
+		sum := b.digests[i].hash.Sum(nil)
+		if a := b.digests[i].algorithm; a != 0 {
+			out.checksums = append(out.checksums, Checksum{Algorithm: a, Type: FullObject, Value: sum})
+			continue
+		}
+		out.hasMD5, out.md5 = true, [md5.Size]byte(sum)
+		if d.expected != nil && !bytes.Equal(sum, d.expected) {
+			return out, fmt.Errorf("%w: MD5", ErrBadDigest)
+		}
+	}
+	if d.checksum == nil || d.checksum.Expected == nil {
+		return out, nil
+	}
+	expected, err := d.checksum.Expected()
+	if err != nil {
+		return out, err
+	}
+	for _, want := range expected {
+		if !slices.ContainsFunc(out.checksums, want.Equal) {
+			return out, fmt.Errorf("%w: %v", ErrBadDigest, want.Algorithm)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,182 @@
+package sherd
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sherd-storage/sherd/internal/driveset"
+	"github.com/sherd-storage/sherd/layout"
+	"github.com/sherd-storage/sherd/lock"
+	"github.com/sherd-storage/sherd/versioning"
+)
+
+// DeleteOptions of a delete. Nil: the key itself, without conditions.
+type DeleteOptions struct {
+	// VersionID destroys exactly that version, marker or not. "": what a delete
+	// means under the versioning of the bucket.
+	VersionID string
+	// Bypass destroys a version under governance retention. That the caller may
+	// is for the caller to know.
+	Bypass     bool
+	Conditions DeleteConditions
+}
+
+// DeleteConditions decide whether a delete happens, by the version that is
+// named, or by the latest: ErrPrecondition, or ErrNoSuchKey where there is none.
+type DeleteConditions struct {
+	IfMatch         string     // as in Conditions
+	IfMatchModified *time.Time // compared by the second
+	IfMatchSize     *int64
+}
+
+// DeleteResult says what a delete did.
+type DeleteResult struct {
+	VersionID string // of the delete marker that was made, or as it was named
+	Marker    bool   // a delete marker was made, or removed
+	Found     bool   // a version was removed
+}
+
+// DeleteTarget is one of many deletes.
+type DeleteTarget struct {
+	Key string
+	DeleteOptions
+}
+
+// DeleteOutcome is what became of one of many deletes.
+type DeleteOutcome struct {
+	DeleteResult
+	Err error
+}
+
+// Delete deletes an object, or destroys a version of it. Without versioning the
+// object goes; with it a delete marker becomes the latest version, and nothing
+// is destroyed unless a version is named. Nothing there is no error.
+func (s *Store) Delete(ctx context.Context, bucketName, key string, o *DeleteOptions) (result DeleteResult, err error) {
+	if o == nil {
+		o = &DeleteOptions{}
+	}
+	op := s.begin("delete", bucketName, key, o.VersionID)
+	defer op.end(&err)
+	if err := checkKey(key); err != nil {
+		return DeleteResult{}, err
+	}
+	b, held, err := s.enter(ctx, bucketName, keyAlone(key))
+	if err != nil {
+		return DeleteResult{}, err
+	}
+	defer held.release()
+	c, err := s.remove(ctx, b, key, o)
+	if err != nil {
+		return DeleteResult{}, err
+	}
+	result = DeleteResult{VersionID: o.VersionID, Marker: c.plan.Marker || c.plan.Remove.Marker && !c.plan.Create, Found: c.removed != nil}
+	if c.plan.Nothing() {
+		return result, nil
+	}
+	err = s.commit(ctx, held, driveset.Change{Reserve: true}, func(at layout.Position, owner layout.Owner) ([]layout.Write, error) {
+		c.record.Version, c.record.Epoch, c.record.Modified = at, owner.Epoch, s.Now()
+		return c.writes(at)
+	})
+	if err != nil {
+		return DeleteResult{}, err
+	}
+	if c.plan.Create {
+		result.VersionID = b.versionID(c.record.Head, "")
+	}
+	return result, nil
+}
+
+// remove decides what a delete does, under the key's lock.
+func (s *Store) remove(ctx context.Context, b *bucket, key string, o *DeleteOptions) (*change, error) {
+	view, err := s.set.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	c := &change{b: b, key: key}
+	if o.VersionID != "" {
+		return c, s.removeNamed(ctx, view, c, o)
+	}
+	conditional := o.Conditions != DeleteConditions{}
+	if conditional || b.status() == versioning.Unversioned {
+		if c.latest, err = latest(ctx, view, b, key); err != nil {
+			return nil, err
+		}
+	}
+	if err := o.Conditions.check(c.latest); conditional && err != nil {
+		return nil, err
+	}
+	var null *version
+	if b.status() != versioning.Enabled {
+		if null, c.alias, err = nullVersion(ctx, view, b, key, c.latest); err != nil {
+			return nil, err
+		}
+	}
+	if c.plan, err = versioning.Delete(b.status(), null.ref()); err != nil {
+		return nil, err
+	}
+	if !c.plan.Remove.Absent() {
+		c.removed = null
+	}
+	return c, s.mayDestroy(c.removed, lock.Intent{Bypass: o.Bypass})
+}
+
+func (s *Store) removeNamed(ctx context.Context, view *driveset.View, c *change, o *DeleteOptions) error {
+	v, alias, err := named(ctx, view, c.b, c.key, o.VersionID)
+	if err != nil {
+		return err
+	}
+	if o.Conditions != (DeleteConditions{}) {
+		if err := o.Conditions.check(v); err != nil {
+			return err
+		}
+	}
+	if c.plan, err = versioning.DeleteVersion(v.ref()); err != nil {
+		return err
+	}
+	c.removed, c.alias = v, alias
+	return s.mayDestroy(v, lock.Intent{Bypass: o.Bypass})
+}
+
+func (c DeleteConditions) check(v *version) error {
+	switch {
+	case v == nil || v.Flags&layout.FlagMarker != 0:
+		return ErrNoSuchKey
+	case c.IfMatch != "" && !etagIn(c.IfMatch, etagText(v.ETag)),
+		c.IfMatchModified != nil && !v.Modified.Truncate(time.Second).Equal(c.IfMatchModified.Truncate(time.Second)),
+		c.IfMatchSize != nil && *c.IfMatchSize != v.Size:
+		return ErrPrecondition
+	}
+	return nil
+}
+
+// deletesAtOnce is how many of many deletes are on their way together.
+const deletesAtOnce = 32
+
+// DeleteMany makes many deletes, each by itself, and gives their outcomes in
+// the order of the targets. Those of one key are made in their order.
+func (s *Store) DeleteMany(ctx context.Context, bucketName string, targets []DeleteTarget) []DeleteOutcome {
+	outcomes := make([]DeleteOutcome, len(targets))
+	byKey := map[string][]int{}
+	var order []string
+	for i, t := range targets {
+		if byKey[t.Key] == nil {
+			order = append(order, t.Key)
+		}
+		byKey[t.Key] = append(byKey[t.Key], i)
+	}
+	var g errgroup.Group
+	g.SetLimit(deletesAtOnce)
+	for _, key := range order {
+		g.Go(func() error {
+			for _, i := range byKey[key] {
+				outcomes[i].DeleteResult, outcomes[i].Err = s.Delete(ctx, bucketName, key, &targets[i].DeleteOptions)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // each outcome has its own error
+	return outcomes
+}

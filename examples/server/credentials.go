@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// secret is a string that no log, error or %v ever shows.
+type secret string
+
+func (secret) String() string       { return "(secret)" }
+func (secret) GoString() string     { return "(secret)" }
+func (secret) LogValue() slog.Value { return slog.StringValue("(secret)") }
+
+// access says what an identity may do.
+type access string
+
+const (
+	accessFull     access = "full"
+	accessReadOnly access = "read-only"
+)
+
+// identity is somebody who may sign requests.
+type identity struct {
+	Name      string `json:"name"`
+	AccessKey string `json:"access_key"`
+	SecretKey secret `json:"secret_key"`
+	Access    access `json:"access"`
+}
+
+// credentialsFile is the JSON file of identities.
+type credentialsFile struct {
+	Identities []identity `json:"identities"`
+}
+
+const (
+	credentialsMode     = 0o600
+	maxCredentialsBytes = 1 << 20
+	minAccessKeyChars   = 3
+	maxAccessKeyChars   = 128
+	minSecretKeyChars   = 8
+)
+
+func (i *identity) validate() error {
+	switch {
+	case i.Name == "":
+		return errors.New("name is missing")
+	case len(i.AccessKey) < minAccessKeyChars || len(i.AccessKey) > maxAccessKeyChars:
+		return fmt.Errorf("the access key must have %d to %d characters", minAccessKeyChars, maxAccessKeyChars)
+	case strings.ContainsFunc(i.AccessKey, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/,;=&"`, r) }):
+		return errors.New("the access key has a character that a signed request can not carry")
+	case len(i.SecretKey) < minSecretKeyChars:
+		return fmt.Errorf("the secret key must have at least %d characters", minSecretKeyChars)
+	case i.Access != accessFull && i.Access != accessReadOnly:
+		return fmt.Errorf("access must be %q or %q", accessFull, accessReadOnly)
+	}
+	return nil
+}
+
+// rootIdentity takes an identity from the environment; nil when there is none.
+func rootIdentity(getenv func(string) string) (*identity, error) {
+	user, password := getenv("SHERD_ROOT_USER"), getenv("SHERD_ROOT_PASSWORD")
+	switch {
+	case user == "" && password == "":
+		return nil, nil
+	case user == "":
+		return nil, errors.New("SHERD_ROOT_PASSWORD is set and SHERD_ROOT_USER is not")
+	case password == "":
+		return nil, errors.New("SHERD_ROOT_USER is set and SHERD_ROOT_PASSWORD is not")
+	}
+	root := &identity{Name: "root", AccessKey: user, SecretKey: secret(password), Access: accessFull}
+	if err := root.validate(); err != nil {
+		return nil, fmt.Errorf("SHERD_ROOT_USER and SHERD_ROOT_PASSWORD: %w", err)
+	}
+	return root, nil
+}
+
+// gatherIdentities gives all identities that are known before the store is
+// open. None means that a pair is to be generated.
+func gatherIdentities(c *config) ([]identity, error) {
+	var all []identity
+	if c.root != nil {
+		all = append(all, *c.root)
+		if c.credentials == "" {
+			return all, nil
+		}
+	}
+	listed, err := readCredentials(c.credentialsPath())
+	if errors.Is(err, fs.ErrNotExist) && c.root == nil {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, listed...)
+	byKey := map[string]string{}
+	for _, i := range all {
+		if other, taken := byKey[i.AccessKey]; taken {
+			return nil, fmt.Errorf("identities %q and %q have the same access key", other, i.Name)
+		}
+		byKey[i.AccessKey] = i.Name
+	}
+	return all, nil
+}
+
+// readCredentials reads a file of identities. It is refused unless its owner
+// alone may read it. Windows has no such modes, so there it is read as it is.
+// No error shows anything of the file but names.
+func readCredentials(path string) ([]identity, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("credentials: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("credentials: %w", err)
+	}
+	if mode := info.Mode(); !mode.IsRegular() {
+		return nil, fmt.Errorf("credentials: %s is no regular file", path)
+	} else if runtime.GOOS != "windows" && mode.Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("credentials: %s has mode %04o, so others may read it: chmod 600 %s", path, mode.Perm(), path)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxCredentialsBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("credentials: %w", err)
+	}
+	if len(data) > maxCredentialsBytes {
+		return nil, fmt.Errorf("credentials: %s is larger than %d bytes", path, maxCredentialsBytes)
+	}
+	identities, err := parseCredentials(data)
+	if err != nil {
+		return nil, fmt.Errorf("credentials: %s: %w", path, err)
+	}
+	return identities, nil
+}
+
+func parseCredentials(data []byte) ([]identity, error) {
+	var file credentialsFile
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	err := d.Decode(&file)
+	if typed, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return nil, fmt.Errorf("line %d: %s must be a %s", lineOf(data, typed.Offset), typed.Field, typed.Type.Kind())
+	}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return nil, fmt.Errorf("line %d: this is not JSON", lineOf(data, syntax.Offset))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("line %d: a field is not known, or the file ends too early", lineOf(data, d.InputOffset()))
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("line %d: something follows the JSON object", lineOf(data, d.InputOffset()))
+	}
+	if len(file.Identities) == 0 {
+		return nil, errors.New(`it has no identities: {"identities": [{"name": …, "access_key": …, "secret_key": …, "access": "full"}]}`)
+	}
+	for n, i := range file.Identities {
+		if err := i.validate(); err != nil {
+			return nil, fmt.Errorf("identity %d (%q): %w", n+1, i.Name, err)
+		}
+	}
+	return file.Identities, nil
+}
+
+func lineOf(data []byte, offset int64) int {
+	return 1 + bytes.Count(data[:min(max(offset, 0), int64(len(data)))], []byte("\n"))
+}
+
+// generateCredentials makes a pair of keys, 100 and 200 random bits, and keeps
+// it at path. A file that is there already is never replaced.
+func generateCredentials(path string) (identity, error) {
+	root := identity{Name: "root", AccessKey: rand.Text()[:20], SecretKey: secret((rand.Text() + rand.Text())[:40]), Access: accessFull}
+	data, err := json.MarshalIndent(credentialsFile{[]identity{root}}, "", "  ")
+	if err != nil {
+		return identity{}, err
+	}
+	if err := writeNew(path, append(data, '\n')); err != nil {
+		return identity{}, fmt.Errorf("new credentials could not be kept (name a file with -credentials, or set SHERD_ROOT_USER and SHERD_ROOT_PASSWORD): %w", err)
+	}
+	return root, nil
+}
+
+// writeNew writes a file under another name first, so that path never leads to
+// half of it.
+func writeNew(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(credentialsMode), f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Link(f.Name(), path) // unlike a rename it fails where a file is
+}

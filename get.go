@@ -1,0 +1,421 @@
+package sherd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/sherd-storage/sherd/internal/driveset"
+	"github.com/sherd-storage/sherd/layout"
+)
+
+// GetOptions of a read. Nil: all of the latest version.
+type GetOptions struct {
+	VersionID string // "": the latest
+	Range     *Range // nil: all of it
+	// Part reads one part of an object that was completed from parts, by the
+	// number under which it was uploaded. Of any other object part 1 is all of
+	// it. ErrInvalidPart where there is no such part. Not together with Range.
+	Part       int
+	Conditions Conditions
+}
+
+// Range is a range of bytes: from Start to End, both included, cut at the
+// object's end. A negative End is the object's end; a negative Start is that
+// many bytes before it, whatever End says.
+type Range struct{ Start, End int64 }
+
+// within gives the range of an object's bytes, or ErrInvalidRange.
+func (r Range) within(size int64) (offset, length int64, err error) {
+	start, end := r.Start, size
+	switch {
+	case r.Start < 0:
+		start = max(0, size+r.Start)
+	case r.End >= 0:
+		if r.End < r.Start {
+			return 0, 0, fmt.Errorf("%w: from %d to %d", ErrInvalidRange, r.Start, r.End)
+		}
+		end = min(size, r.End+1)
+	}
+	if start >= size {
+		return 0, 0, fmt.Errorf("%w: it has %d bytes", ErrInvalidRange, size)
+	}
+	return start, end - start, nil
+}
+
+// Stat describes an object, or a version of it. Range and Part only say whether
+// they could be read.
+func (s *Store) Stat(ctx context.Context, bucketName, key string, o *GetOptions) (info ObjectInfo, err error) {
+	if o == nil {
+		o = &GetOptions{}
+	}
+	op := s.begin("stat", bucketName, key, o.VersionID)
+	defer op.end(&err)
+	obj, err := s.find(ctx, bucketName, key, o)
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	obj.unpin()
+	return obj.Info, nil
+}
+
+// Get opens an object to be read; close it. What it gives is the version as it
+// was then: it can be read to its end though the object is overwritten or
+// deleted meanwhile, within a minute for certain, and mostly for longer.
+//
+// [ErrNoSuchKey], [ErrNoSuchVersion], [ErrDeleteMarker], [ErrPrecondition],
+// [ErrNotModified], [ErrInvalidRange], [ErrInvalidPart]. The context is that of
+// all reading from the object.
+func (s *Store) Get(ctx context.Context, bucketName, key string, o *GetOptions) (object *Object, err error) {
+	if o == nil {
+		o = &GetOptions{}
+	}
+	op := s.begin("get", bucketName, key, o.VersionID)
+	defer op.end(&err)
+	for try := 0; ; try++ {
+		obj, err := s.find(ctx, bucketName, key, o)
+		if err != nil {
+			return nil, err
+		}
+		obj.op, op.bytes = op, obj.Length
+		if obj.free, err = s.budget.Acquire(ctx, bodyMemory(obj.Length)); err != nil {
+			obj.unpin()
+			return nil, err
+		}
+		err = obj.open()
+		if err == nil {
+			return obj, nil
+		}
+		obj.release()
+		if try == 0 && errors.Is(err, layout.ErrNotFound) {
+			continue // it was removed since it was found
+		}
+		return nil, err
+	}
+}
+
+// find looks up what is to be read, under the conditions. The object is pinned
+// where its bytes are not in the index.
+func (s *Store) find(ctx context.Context, bucketName, key string, o *GetOptions) (*Object, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	b, err := s.bucket(ctx, bucketName)
+	if err != nil {
+		return nil, err
+	}
+	view, err := s.set.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	obj := &Object{source: source{store: s, ctx: ctx, b: b, key: key}, pin: view, free: func() {}}
+	if obj.v, err = readable(ctx, view, b, key, o.VersionID); err == nil {
+		obj.Info = b.info(key, obj.v)
+		obj.Info.Latest = o.VersionID == ""
+		if err = obj.choose(o); err != nil {
+			err = &found{err, obj.Info}
+		}
+	}
+	if err != nil {
+		view.Close()
+		return nil, err
+	}
+	if kind := obj.v.Place.Kind; kind == layout.PlaceInline || kind == layout.PlaceNone {
+		obj.unpin()
+	}
+	return obj, nil
+}
+
+// choose decides the conditions and what is read of the object.
+func (o *Object) choose(opt *GetOptions) (err error) {
+	if err := opt.Conditions.forRead(o.v); err != nil {
+		return err
+	}
+	o.Length = o.v.Size
+	switch {
+	case opt.Range != nil && opt.Part != 0:
+		return fmt.Errorf("%w: both a range and a part", ErrInvalidArgument)
+	case opt.Range != nil:
+		o.Offset, o.Length, err = opt.Range.within(o.v.Size)
+	case opt.Part != 0 && o.v.Place.Kind != layout.PlaceParts:
+		if opt.Part != 1 {
+			return fmt.Errorf("%w: the object is in one piece", ErrInvalidPart)
+		}
+	case opt.Part != 0:
+		runs, err := o.loadRuns(o.v)
+		if err != nil {
+			return err
+		}
+		var ok bool
+		if o.Offset, o.Length, ok = runs.part(opt.Part); !ok {
+			return fmt.Errorf("%w: number %d", ErrInvalidPart, opt.Part)
+		}
+	}
+	return err
+}
+
+// Object is an object that is open: the bytes of a version, or a range of them.
+// Offsets of Read, Seek and ReadAt count from the start of that range. It is
+// not safe for concurrent use, but for ReadAt.
+type Object struct {
+	Info   ObjectInfo
+	Offset int64 // of the range in the version's bytes
+	Length int64 // of the range; what Read gives in all
+
+	source
+	op   operation
+	pin  *driveset.View // keeps the bytes from being removed; nil: not needed
+	free func()         // gives the memory back
+
+	at     int64         // of the next byte, in the range
+	data   driveset.Data // open at at; nil: nothing is
+	begun  int64         // what at was when data was opened
+	closed bool
+}
+
+// source finds the bytes of a version. It is safe for concurrent use.
+type source struct {
+	store *Store
+	ctx   context.Context
+	b     *bucket
+	key   string
+
+	mu   sync.Mutex
+	v    *version
+	runs partRuns // of a version that is in parts, once they are needed
+}
+
+// known is what is known of the version now.
+func (o *source) known() (*version, partRuns) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.v, o.runs
+}
+
+// span is bytes that lie at one place.
+type span struct {
+	place  layout.Place
+	off, n int64
+}
+
+// open makes the next bytes ready to be read.
+func (o *Object) open() error {
+	if o.data != nil || o.at >= o.Length {
+		return nil
+	}
+	data, err := o.openAt(o.at, o.Length-o.at)
+	o.data, o.begun = data, o.at
+	return err
+}
+
+// openAt opens bytes of the range: all that lie at the place of the first, up to
+// n.
+func (o *Object) openAt(at, n int64) (driveset.Data, error) {
+	return o.source.openAt(o.Offset+at, n)
+}
+
+// openAt opens bytes of the version. Where they were removed the version is
+// looked up once more: it may have been laid out anew.
+func (o *source) openAt(at, n int64) (driveset.Data, error) {
+	for try := 0; ; try++ {
+		v, runs := o.known()
+		sp, err := o.span(v, runs, at, n)
+		if err != nil {
+			return nil, err
+		}
+		data, err := o.store.set.OpenData(o.ctx, sp.place, sp.off, sp.n)
+		if err == nil || try > 0 || !errors.Is(err, layout.ErrNotFound) {
+			return data, err
+		}
+		if err := o.again(v, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// again looks the version's record up once more; gone is the error where it is
+// as it was.
+func (o *source) again(was *version, gone error) error {
+	view, err := o.store.set.View(o.ctx)
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	v, err := versionAt(o.ctx, view, o.b, o.key, was.Version)
+	if err == nil && (v == nil || v.Epoch != was.Epoch || v.at == was.at) {
+		err = gone
+	}
+	if err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.v, o.runs = v, nil
+	return nil
+}
+
+// span says where bytes of the version are.
+func (o *source) span(v *version, runs partRuns, off, n int64) (span, error) {
+	if v.Place.Kind != layout.PlaceParts {
+		return span{v.Place, off, n}, nil
+	}
+	if runs == nil {
+		var err error
+		if runs, err = o.loadRuns(v); err != nil {
+			return span{}, err
+		}
+	}
+	number, begin, size, ok := runs.at(off)
+	if !ok {
+		return span{}, fmt.Errorf("%w: the parts have fewer bytes than the object", ErrDamaged)
+	}
+	place, err := o.store.partPlace(o.ctx, v.Place.Upload, number, size)
+	return span{place, off - begin, min(n, begin+size-off)}, err
+}
+
+// loadRuns reads the sizes of the parts.
+func (o *source) loadRuns(v *version) (partRuns, error) {
+	runs, err := o.store.partRuns(o.ctx, v.Place)
+	if err == nil {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.runs = runs
+	}
+	return runs, err
+}
+
+// Read reads on. It gives io.EOF at the end of the range.
+func (o *Object) Read(p []byte) (int, error) {
+	if o.closed {
+		return 0, o.op.wrap(ErrClosed)
+	}
+	for len(p) > 0 {
+		if o.at >= o.Length {
+			o.release()
+			return 0, io.EOF
+		}
+		if err := o.open(); err != nil {
+			return 0, o.op.wrap(err)
+		}
+		n, err := o.data.Read(p)
+		o.at += int64(n)
+		if err := o.step(err); err != nil {
+			return n, err
+		}
+		if n > 0 {
+			return n, nil
+		}
+	}
+	return 0, nil
+}
+
+// step looks at the end of a read from o.data: at io.EOF the next place follows.
+func (o *Object) step(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case err != io.EOF:
+		return o.op.wrap(err)
+	}
+	o.closeData()
+	if o.at == o.begun && o.at < o.Length {
+		return o.op.wrap(fmt.Errorf("%w: the bytes end at %d of %d", ErrDamaged, o.at, o.Length))
+	}
+	return nil
+}
+
+// WriteTo writes what is left of the range, stripe by stripe, without a copy.
+func (o *Object) WriteTo(w io.Writer) (written int64, err error) {
+	if o.closed {
+		return 0, o.op.wrap(ErrClosed)
+	}
+	for o.at < o.Length {
+		if err := o.open(); err != nil {
+			return written, o.op.wrap(err)
+		}
+		n, err := o.data.WriteTo(w)
+		o.at, written = o.at+n, written+n
+		if err != nil {
+			return written, o.op.wrap(err)
+		}
+		if err := o.step(io.EOF); err != nil {
+			return written, err
+		}
+	}
+	o.release()
+	return written, nil
+}
+
+// Seek goes to another offset in the range.
+func (o *Object) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekStart:
+	case io.SeekCurrent:
+		offset += o.at
+	case io.SeekEnd:
+		offset += o.Length
+	default:
+		return o.at, o.op.wrap(fmt.Errorf("%w: whence %d", ErrInvalidArgument, whence))
+	}
+	if offset < 0 || o.closed {
+		return o.at, o.op.wrap(fmt.Errorf("%w: seek before the start, or in a closed object", ErrInvalidArgument))
+	}
+	if offset != o.at {
+		o.closeData()
+		o.at = offset
+	}
+	return offset, nil
+}
+
+// ReadAt reads at an offset in the range. It may be called concurrently, and
+// beside Read; every call opens the bytes anew.
+func (o *Object) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, o.op.wrap(fmt.Errorf("%w: offset %d", ErrInvalidArgument, off))
+	}
+	for n < len(p) && off < o.Length {
+		data, err := o.openAt(off, min(int64(len(p)-n), o.Length-off))
+		if err != nil {
+			return n, o.op.wrap(err)
+		}
+		m, err := io.ReadFull(data, p[n:min(int64(len(p)), int64(n)+o.Length-off)])
+		_ = data.Close()
+		n, off = n+m, off+int64(m)
+		if err != nil && (m == 0 || err != io.ErrUnexpectedEOF) {
+			return n, o.op.wrap(err)
+		}
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// Close ends reading and gives the memory back. Closing twice does nothing.
+func (o *Object) Close() error {
+	o.closed = true
+	o.release()
+	return nil
+}
+
+func (o *Object) release() {
+	o.closeData()
+	o.unpin()
+	o.free()
+}
+
+func (o *Object) closeData() {
+	if o.data != nil {
+		_ = o.data.Close() // what could not be read was reported when it was
+		o.data = nil
+	}
+}
+
+func (o *Object) unpin() {
+	if o.pin != nil {
+		o.pin.Close()
+		o.pin = nil
+	}
+}

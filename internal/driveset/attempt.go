@@ -1,0 +1,347 @@
+package driveset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/sherd-storage/sherd/erasure"
+	"github.com/sherd-storage/sherd/internal/quorum"
+	"github.com/sherd-storage/sherd/internal/verdict"
+	"github.com/sherd-storage/sherd/layout"
+)
+
+// errAgain: a drive failed during an opening; enough may be left without it.
+var errAgain = errors.New("a drive failed while the set was being opened")
+
+// attempt opens the set once, on the drives that are in reach: every one
+// promises, tells what it has, and the log is settled among them. Nothing is
+// served before. A drive that fails on the way is put away, and errAgain is
+// returned.
+func (s *Set) attempt(ctx context.Context) (*tenure, error) {
+	cand, err := s.candidates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(cand) < quorum.Read(s.n) {
+		return nil, fmt.Errorf("%w: %d of %d are in reach, %d are needed; missing: %s", ErrTooFew, len(cand), s.n, quorum.Read(s.n), s.missing())
+	}
+	o := &opening{set: s, owner: layout.Owner{Epoch: uint64(max(0, s.now().UnixMilli())), Nonce: randomUint64()}, cand: cand}
+	for _, c := range cand {
+		o.owner.Epoch = max(o.owner.Epoch, c.held.Promise.Epoch+1)
+	}
+	if err := o.promise(ctx); err != nil {
+		return nil, err
+	}
+	if err := o.listen(ctx); err != nil {
+		return nil, err
+	}
+	if o.v, err = verdict.Decide(s.n, o.witnesses()); err != nil {
+		return nil, fmt.Errorf("%w; missing: %s", err, s.missing())
+	}
+	o.report()
+	if !o.v.ReadOnly {
+		if err := o.leaveOutUnhealable(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if o.v.ReadOnly {
+		return o.openReadOnly(ctx)
+	}
+	return o.settle(ctx)
+}
+
+// opening is one attempt under way.
+type opening struct {
+	set   *Set
+	owner layout.Owner
+	cand  []*candidate
+	from  layout.Position // first position that the witnesses tell of
+	v     verdict.Verdict
+}
+
+// candidate is a drive that is asked.
+type candidate struct {
+	place   *place
+	drive   layout.Drive
+	slot    int
+	promise layout.Promise
+	held    layout.Holding // what it said before the promise, and then after it
+	entries []layout.Entry // its log from opening.from on
+	good    map[layout.DataID]bool
+}
+
+// candidates asks the drives that are open what they hold.
+func (s *Set) candidates(ctx context.Context) ([]*candidate, error) {
+	var out []*candidate
+	for _, p := range s.places {
+		d := p.open()
+		if d == nil {
+			continue
+		}
+		h, err := d.Holding(ctx)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			s.putAway(p, err)
+			continue
+		}
+		out = append(out, &candidate{place: p, drive: d, slot: p.id.Slot, held: h, good: map[layout.DataID]bool{}})
+	}
+	return out, nil
+}
+
+// missing names the places without a usable drive, and the slots that no place
+// has.
+func (s *Set) missing() string {
+	var out []string
+	seen := quorum.Drives(0)
+	for _, p := range s.places {
+		p.mu.Lock()
+		switch {
+		case p.drive != nil && !p.fenced:
+			seen |= quorum.One(p.id.Slot)
+		case p.err != nil:
+			out = append(out, fmt.Sprintf("%s (%v)", p.Path, p.err))
+		case p.claim != nil:
+			out = append(out, fmt.Sprintf("%s (%s)", p.Path, p.claim.Condition()))
+		default:
+			out = append(out, p.Path)
+		}
+		p.mu.Unlock()
+	}
+	if rest := s.n - seen.Count() - len(out); rest > 0 {
+		out = append(out, fmt.Sprintf("%d drives whose places were not given", rest))
+	}
+	return strings.Join(out, ", ")
+}
+
+// each calls f for several candidates at once; a failure puts the drive away.
+func (o *opening) each(ctx context.Context, of quorum.Drives, f func(c *candidate) error) error {
+	errs := make([]error, len(o.cand))
+	var wg sync.WaitGroup
+	for i, c := range o.cand {
+		if of.Has(c.slot) {
+			wg.Go(func() { errs[i] = f(c) })
+		}
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var failed []error
+	for i, err := range errs {
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%w: %s: %w", errAgain, o.cand[i].place.Path, err))
+			o.set.putAway(o.cand[i].place, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (o *opening) asked() quorum.Drives {
+	m := quorum.Drives(0)
+	for _, c := range o.cand {
+		m |= quorum.One(c.slot)
+	}
+	return m
+}
+
+// promise takes the promises, each with a session of its own. What a drive
+// said before it is not used.
+func (o *opening) promise(ctx context.Context) error {
+	return o.each(ctx, o.asked(), func(c *candidate) error {
+		c.promise = layout.Promise{Owner: o.owner, Session: randomUint64()}
+		var err error
+		c.held, err = c.drive.Promise(ctx, c.promise)
+		return err
+	})
+}
+
+// listen reads the logs from the highest stable mark on, and further back
+// where the drives do not agree there; and finds the shards of what is newer.
+func (o *opening) listen(ctx context.Context) error {
+	stable := layout.Position(0)
+	for _, c := range o.cand {
+		stable = max(stable, c.held.Stable.Position)
+	}
+	o.from = max(1, stable)
+	if err := o.read(ctx); err != nil {
+		return err
+	}
+	if stable > 0 && !o.agreeAt(stable) {
+		o.from = 1
+		for _, c := range o.cand {
+			if c.held.Last.Position >= stable {
+				o.from = max(o.from, c.held.First)
+			}
+		}
+		if err := o.read(ctx); err != nil {
+			return err
+		}
+	}
+	return o.each(ctx, o.asked(), func(c *candidate) error { return o.findShards(ctx, c, stable) })
+}
+
+func (o *opening) read(ctx context.Context) error {
+	return o.each(ctx, o.asked(), func(c *candidate) (err error) {
+		c.entries, err = readLog(ctx, c.drive, o.from, c.held.Last.Position)
+		return err
+	})
+}
+
+func (o *opening) agreeAt(p layout.Position) bool {
+	var chain *layout.Chain
+	for _, c := range o.cand {
+		if len(c.entries) == 0 || c.entries[0].Position > p {
+			continue
+		}
+		x := &c.entries[p-c.entries[0].Position].Chain
+		if chain != nil && *chain != *x {
+			return false
+		}
+		chain = x
+	}
+	return true
+}
+
+// readLog reads the entries of [from, to], without contents.
+func readLog(ctx context.Context, d layout.Drive, from, to layout.Position) ([]layout.Entry, error) {
+	var out []layout.Entry
+	for from <= to {
+		part, err := d.Log(ctx, from, maxBatchEntries)
+		if err != nil {
+			return nil, err
+		}
+		if len(part) == 0 {
+			break
+		}
+		out = append(out, part...)
+		from = part[len(part)-1].Position + 1
+	}
+	return out, nil
+}
+
+// findShards looks which of the bytes that newer entries added a drive has. It
+// asks every drive for every such entry, whoever told of it.
+func (o *opening) findShards(ctx context.Context, c *candidate, stable layout.Position) error {
+	r, err := c.drive.Read(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for _, other := range o.cand {
+		for i := range other.entries {
+			e := &other.entries[i]
+			if e.Position <= stable {
+				continue
+			}
+			for _, a := range e.Adds {
+				if _, seen := c.good[a.Data]; seen {
+					continue
+				}
+				ok, err := hasShard(ctx, c, r, e.Position, a)
+				if err != nil {
+					return err
+				}
+				c.good[a.Data] = ok
+			}
+		}
+	}
+	return nil
+}
+
+// hasShard: existence, length, header and last frame of a file; the value of
+// an inline shard.
+func hasShard(ctx context.Context, c *candidate, r layout.Reader, p layout.Position, a layout.Add) (bool, error) {
+	shard := shardOf(a.Drives, c.drive.Identity().Drive)
+	if shard < 0 {
+		return false, nil
+	}
+	if a.Inline {
+		_, _, ok, err := r.Raw(layout.InlineSlot(a.Data), p)
+		return ok, err
+	}
+	payload, err := payloadBytes(a)
+	if err != nil {
+		return false, err
+	}
+	err = c.drive.Shards().Verify(ctx, layout.ShardRef{Data: a.Data, Shard: shard, Payload: payload})
+	if errors.Is(err, layout.ErrNotFound) || errors.Is(err, layout.ErrDamaged) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func shardOf(drives []layout.DriveID, id layout.DriveID) int {
+	for i, d := range drives {
+		if d == id {
+			return i
+		}
+	}
+	return -1
+}
+
+func payloadBytes(a layout.Add) (int64, error) {
+	return erasure.Geometry{Data: a.DataShards(), Parity: int(a.Parity)}.ShardBytes(a.Size)
+}
+
+// witnesses puts what the candidates said into the form that the decision takes.
+func (o *opening) witnesses() []verdict.Witness {
+	out := make([]verdict.Witness, 0, len(o.cand))
+	for _, c := range o.cand {
+		w := verdict.Witness{
+			Slot: c.slot, ID: c.drive.Identity().Drive, State: c.held.State, Seal: c.held.Seal,
+			Stable: c.held.Stable.Position, Rebuild: c.held.Rebuild != nil, End: c.held.Last.Position,
+		}
+		for i := range c.entries {
+			e := &c.entries[i]
+			l := verdict.Logged{Position: e.Position, Epoch: e.Owner.Epoch, Chain: e.Chain, Aborts: e.Aborts}
+			for _, a := range e.Adds {
+				l.Adds = append(l.Adds, verdict.Held{Need: a.DataShards(), Good: o.holders(a.Data)})
+			}
+			w.Log = append(w.Log, l)
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+func (o *opening) holders(id layout.DataID) quorum.Drives {
+	m := quorum.Drives(0)
+	for _, c := range o.cand {
+		if c.good[id] {
+			m |= quorum.One(c.slot)
+		}
+	}
+	return m
+}
+
+// report tells people about drives that can not be used as they are.
+func (o *opening) report() {
+	log := o.set.opt.Logger
+	for slot := range o.v.Damaged.All() {
+		c := o.at(slot)
+		log.Error("sherd: a drive's log is not what the set's state says: it lost synced writes, or is an old image", "drive", c.place.Path)
+		o.set.damage.add(Finding{Kind: FindingDrive, Drive: c.place.Path, Text: "lost synced writes, or is an old image"})
+	}
+	for slot := range o.v.Replaced.All() {
+		c := o.at(slot)
+		log.Error("sherd: the drive was replaced by another and is left as it is", "drive", c.place.Path)
+		c.place.set(Refused, errReplaced, o.set.now())
+	}
+}
+
+var errReplaced = errors.New("the drive was replaced by another one in its slot")
+
+func (o *opening) at(slot int) *candidate {
+	for _, c := range o.cand {
+		if c.slot == slot {
+			return c
+		}
+	}
+	return nil
+}

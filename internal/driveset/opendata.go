@@ -1,0 +1,183 @@
+package driveset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sherd-storage/sherd/erasure"
+	"github.com/sherd-storage/sherd/layout"
+)
+
+// ErrDamaged: too few intact shards are in reach.
+var ErrDamaged = errors.New("too few intact shards are in reach")
+
+// Data is the bytes of a place, or a range of them: verified, put together
+// from whatever shards are in reach.
+type Data interface {
+	io.Reader
+	io.WriterTo
+	io.Closer
+}
+
+// OpenData opens n bytes from off on. layout.ErrNotFound: the bytes were
+// removed since their record was read; look the record up again. ErrDamaged:
+// too few intact shards are in reach.
+func (s *Set) OpenData(ctx context.Context, place layout.Place, off, n int64) (Data, error) {
+	switch place.Kind {
+	case layout.PlaceInline:
+		data, err := s.inlineData(ctx, place, s.report)
+		if err != nil {
+			return nil, err
+		}
+		if off < 0 || n < 0 || off+n > int64(len(data)) {
+			return nil, fmt.Errorf("range of %d bytes from %d outside of %d", n, off, len(data))
+		}
+		return &inMemory{data: data[off : off+n]}, nil
+	case layout.PlaceFile:
+		return s.fileData(ctx, place, off, n)
+	}
+	return nil, fmt.Errorf("a place of kind %d has no bytes of its own", place.Kind)
+}
+
+// inMemory is Data that was small enough to be read whole.
+type inMemory struct{ data []byte }
+
+func (d *inMemory) Read(p []byte) (int, error) {
+	if len(d.data) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, d.data)
+	d.data = d.data[n:]
+	return n, nil
+}
+
+func (d *inMemory) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(d.data)
+	d.data = d.data[n:]
+	return int64(n), err
+}
+
+func (d *inMemory) Close() error { return nil }
+
+// driveOf gives the drive that has an id, or that came after it in its slot;
+// nil when it is not in reach.
+func (s *Set) driveOf(id layout.DriveID) (layout.Drive, *place) {
+	for _, p := range s.places {
+		p.mu.Lock()
+		drive, is := p.drive, p.known && p.id.Drive == id
+		p.mu.Unlock()
+		if is {
+			return drive, p
+		}
+	}
+	t, err := s.serving()
+	if err != nil {
+		return nil, nil
+	}
+	for slot, name := range t.names {
+		for _, past := range name.Past {
+			if past == id {
+				return s.driveOf(t.names[slot].Drive)
+			}
+		}
+	}
+	return nil, nil
+}
+
+// inlineData reads an inline object: its data shards, and others where one is
+// missing or damaged, which it reports.
+func (s *Set) inlineData(ctx context.Context, place layout.Place, report func(layout.Place, int, error)) ([]byte, error) {
+	k, m := place.Geometry()
+	streams := make([][]byte, k+m)
+	have, missing := 0, 0
+	for i := 0; i < k+m; i++ {
+		value, err := s.inlineShard(ctx, place.Data, place.Drives[i])
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err == nil:
+			streams[i] = value
+			have++
+		case errors.Is(err, layout.ErrNotFound):
+			missing++
+		}
+		if err != nil {
+			report(place, i, err)
+		}
+		if have < k {
+			continue
+		}
+		data, damage, err := s.engine.DecodeInline(nil, objectOf(place), streams)
+		for _, d := range damage {
+			report(place, d.Shard, d.Err)
+		}
+		if err == nil {
+			return data, nil
+		}
+	}
+	if missing > m {
+		return nil, fmt.Errorf("%w: the shards of %s", layout.ErrNotFound, place.Data)
+	}
+	return nil, fmt.Errorf("%w: %d of %s, %d are needed", ErrDamaged, have, place.Data, k)
+}
+
+// inlineShard reads one inline shard from the drive that has it.
+func (s *Set) inlineShard(ctx context.Context, data layout.DataID, id layout.DriveID) ([]byte, error) {
+	drive, _ := s.driveOf(id)
+	if drive == nil {
+		return nil, errAway
+	}
+	r, err := drive.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	item, ok, err := r.Get(layout.InlineSlot(data), layout.MaxPosition)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, layout.ErrNotFound
+	}
+	return item.Value, nil
+}
+
+var errAway = errors.New("the drive is out of reach")
+
+// report notes a shard that could not be read as it should be.
+func (s *Set) report(place layout.Place, shard int, err error) {
+	f := Finding{Kind: FindingShard, Data: place.Data, Text: fmt.Sprintf("shard %d is damaged", shard)}
+	if err != nil {
+		f.Text = fmt.Sprintf("shard %d: %v", shard, err)
+	}
+	if errors.Is(err, errAway) || errors.Is(err, layout.ErrClosed) || errors.Is(err, context.Canceled) {
+		return // the drive is known to be away
+	}
+	if _, p := s.driveOf(place.Drives[shard]); p != nil {
+		f.Drive = p.Path
+	}
+	s.damage.add(f)
+}
+
+// rebuildInline puts one inline shard together from the others; ErrDamaged
+// when too few of them are there.
+func (s *Set) rebuildInline(ctx context.Context, a layout.Add, shard int) ([]byte, error) {
+	place := layout.Place{Kind: layout.PlaceInline, Data: a.Data, Parity: a.Parity, Drives: a.Drives, Size: a.Size}
+	// What is missing may have been removed, shadowed by a later entry: that is no
+	// damage.
+	data, err := s.inlineData(ctx, place, func(layout.Place, int, error) {})
+	if errors.Is(err, layout.ErrNotFound) {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	k, m := place.Geometry()
+	shards, err := s.engine.EncodeInline(data, erasure.Geometry{Data: k, Parity: m}, a.Data.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	return shards[shard], nil
+}

@@ -1,0 +1,285 @@
+package driveset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sherd-storage/sherd/internal/quorum"
+	"github.com/sherd-storage/sherd/internal/stripe"
+	"github.com/sherd-storage/sherd/internal/verdict"
+	"github.com/sherd-storage/sherd/internal/vfs"
+	"github.com/sherd-storage/sherd/layout"
+)
+
+// Place is a directory that is, or is to become, a drive of the set.
+type Place struct {
+	FS   vfs.FS
+	Path string
+}
+
+// Options of a set. The zero value is the default of everything.
+type Options struct {
+	MustExist    bool             // refuse to format
+	Clock        func() time.Time // time of entries; nil: time.Now
+	Logger       *slog.Logger     // nil: nothing is logged
+	TrustLocks   bool             // accept filesystems whose locks can not be trusted
+	Memory       bool             // the places are in memory: smaller buffers
+	ReserveBytes int64            // kept back on each drive; 0: by its size, see layout.Options
+	CacheBytes   int64            // index cache shared by the drives; 0: 48 MiB
+	StallLimit   time.Duration    // how long a drive may be later than enough others; 0: 10 s
+	Grace        time.Duration    // how long to wait for the last drives at opening; 0: 2 s
+	InlineBytes  int64            // objects whose shards are at most this are kept in the index; 0: 64 KiB
+	Manual       bool             // all work but the commit path is left to Run
+}
+
+// Errors of a set.
+var (
+	ErrOutcomeUnknown = errors.New("the outcome of the change is not known")
+	ErrReadOnly       = errors.New("the set is read-only")
+	ErrUnavailable    = errors.New("temporarily unavailable")
+	ErrNoSpace        = errors.New("no space left")
+	ErrAborted        = errors.New("the change was undone, nothing happened")
+	ErrNotServing     = errors.New("the set is not open")
+	ErrExpired        = errors.New("the view is too old")
+	ErrMixed          = errors.New("the places do not belong together")
+	ErrTooFew         = verdict.ErrTooFew
+	ErrMustExist      = errors.New("there is nothing at the places, and creating was not allowed")
+)
+
+// Limits of a tenure.
+const (
+	maxBatchEntries = 256
+	maxBatchBytes   = 4 << 20
+	maxUnackedBytes = 64 << 20
+	entryRoomBytes  = 64 << 10 // what an entry counts for in maxUnackedBytes
+	maxMarkLag      = 4096     // entries by which a stable mark may lag while there is no quiet moment
+	viewLimit       = time.Minute
+	watchInterval   = 50 * time.Millisecond
+	probeInterval   = 200 * time.Millisecond
+	removeInterval  = 250 * time.Millisecond
+	removeEntries   = 512
+	maxKeptLog      = 200_000 // entries kept for a drive that is away
+	minPause        = 100 * time.Millisecond
+	retryPause      = 500 * time.Millisecond
+	maxPause        = 30 * time.Second
+	closeLimit      = 5 * time.Second
+)
+
+// Set is N drives that act as one. All methods are safe for concurrent use.
+type Set struct {
+	opt        Options
+	n, q       int
+	places     []*place // in the order given; at most n
+	deployment layout.DeploymentID
+	created    bool
+	cache      *layout.Cache
+	engine     *stripe.Engine
+	latency    latency
+
+	current atomic.Pointer[tenure]
+	damage  damageLog
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	kick   chan struct{}
+	runs   chan struct{} // held by whoever does the background work
+
+	reopenAt    time.Time // the keeper's
+	reopenPause time.Duration
+
+	mu     sync.Mutex
+	closed bool
+}
+
+// Open opens the set on the given places, formatting them if they are all
+// missing or empty. It returns once the set serves, for reading at least.
+func Open(ctx context.Context, places []Place, o *Options) (*Set, error) {
+	s, err := prepare(places, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.gather(ctx); err != nil {
+		return nil, errors.Join(err, s.release())
+	}
+	t, err := s.openFirst(ctx)
+	if err != nil {
+		return nil, errors.Join(err, s.release())
+	}
+	s.serve(t)
+	s.wg.Go(s.keep)
+	return s, nil
+}
+
+func prepare(places []Place, o *Options) (*Set, error) {
+	if len(places) < 1 || len(places) > 16 {
+		return nil, fmt.Errorf("%w: a set has 1 to 16 drives, not %d", ErrMixed, len(places))
+	}
+	s := &Set{n: len(places), kick: make(chan struct{}, 1), runs: make(chan struct{}, 1)}
+	if o != nil {
+		s.opt = *o
+	}
+	s.opt.fill()
+	s.q = quorum.Write(s.n)
+	s.cache = layout.NewCache(s.opt.CacheBytes)
+	var err error
+	if s.engine, err = stripe.NewEngine(nil); err != nil {
+		return nil, err
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	for _, p := range places {
+		s.places = append(s.places, &place{Place: p, status: Away, since: s.opt.Clock(), pause: minPause})
+	}
+	return s, nil
+}
+
+func (o *Options) fill() {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 100}))
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 48 << 20
+	}
+	if o.StallLimit == 0 {
+		o.StallLimit = 10 * time.Second
+	}
+	if o.Grace == 0 {
+		o.Grace = 2 * time.Second
+	}
+	if o.InlineBytes == 0 {
+		o.InlineBytes = 64 << 10
+	}
+}
+
+// openFirst makes the first opening: a drive that fails while the log is
+// settled is left out, and it is tried again with a higher epoch.
+func (s *Set) openFirst(ctx context.Context) (*tenure, error) {
+	var last error
+	for range s.n + 1 {
+		t, err := s.attempt(ctx)
+		if err == nil {
+			return t, nil
+		}
+		if ctx.Err() != nil || !errors.Is(err, errAgain) {
+			return nil, err
+		}
+		last = err
+	}
+	return nil, last
+}
+
+// serve makes a tenure the one that answers, and starts its work.
+func (s *Set) serve(t *tenure) {
+	old := s.current.Swap(t)
+	if old != nil {
+		old.end(ErrNotServing)
+	}
+	t.start()
+}
+
+// serving gives the tenure that answers.
+func (s *Set) serving() (*tenure, error) {
+	if t := s.current.Load(); t != nil {
+		return t, nil
+	}
+	return nil, ErrNotServing
+}
+
+// Created tells that this Open formatted the drives.
+func (s *Set) Created() bool { return s.created }
+
+// Drives is N.
+func (s *Set) Drives() int { return s.n }
+
+// Deployment is the id that all drives of the store carry.
+func (s *Set) Deployment() layout.DeploymentID { return s.deployment }
+
+// Owner is who this process is to the drives, until the set is opened again.
+func (s *Set) Owner() layout.Owner {
+	if t := s.current.Load(); t != nil {
+		return t.owner
+	}
+	return layout.Owner{}
+}
+
+func (s *Set) now() time.Time { return s.opt.Clock().UTC() }
+
+// nudge wakes the keeper.
+func (s *Set) nudge() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Close writes the stable mark, ends all work, and gives the drives back. It
+// reports calls that the kernel did not give back in time. Closing twice does
+// nothing.
+func (s *Set) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	t := s.current.Swap(nil)
+	if t != nil {
+		t.quiesce(time.Second)
+	}
+	s.cancel()
+	var errs []error
+	if t != nil {
+		t.end(ErrNotServing)
+		errs = append(errs, t.wait(closeLimit))
+	}
+	s.wg.Wait()
+	errs = append(errs, s.release())
+	return errors.Join(errs...)
+}
+
+// release closes the drives and gives their locks back.
+func (s *Set) release() error {
+	s.cancel()
+	errs := make([]error, len(s.places))
+	var wg sync.WaitGroup
+	for i, p := range s.places {
+		wg.Go(func() { errs[i] = p.release() })
+	}
+	wg.Wait()
+	s.cache.Close()
+	return errors.Join(errs...)
+}
+
+// quiesce has the stable mark written on every drive, within a limit.
+func (t *tenure) quiesce(limit time.Duration) {
+	end := time.Now().Add(limit)
+	for time.Now().Before(end) {
+		t.mu.Lock()
+		waiting := t.last.Position > t.visible.Position && t.stuck == nil
+		for _, m := range t.members {
+			if m != nil && m.failed == nil && m.fed && m.stable < t.visible.Position {
+				waiting, m.markDue = true, true
+				m.nudge()
+			}
+		}
+		t.mu.Unlock()
+		if !waiting {
+			return
+		}
+		select {
+		case <-t.ctx.Done():
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+}

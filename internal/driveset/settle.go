@@ -1,0 +1,295 @@
+package driveset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/sherd-storage/sherd/internal/quorum"
+	"github.com/sherd-storage/sherd/layout"
+)
+
+// leaveOutUnhealable drops from the new set the drives that would have to be
+// brought up to date first and can not be, because the log does not reach back
+// to their stable mark, or that mark is not on it. If too few are left, the
+// set opens for reading only.
+func (o *opening) leaveOutUnhealable(ctx context.Context) error {
+	source := o.at(o.v.Source)
+	for slot := range o.v.Behind.All() {
+		ok, err := onLog(ctx, source.drive, o.at(slot).held.Stable)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			o.v.Behind &^= quorum.One(slot)
+			o.v.InSync &^= quorum.One(slot)
+			o.at(slot).place.set(Refused, errNeedsCopy, o.set.now())
+		}
+	}
+	if n, q := o.v.InSync.Count(), quorum.Write(o.set.n); n < q {
+		o.v.ReadOnly = true
+		o.v.Why = fmt.Sprintf("%d of %d drives can be brought in step by the log, %d are needed to write", n, o.set.n, q)
+	}
+	return nil
+}
+
+// onLog: a mark stands on the log of a drive, which still has what follows it.
+func onLog(ctx context.Context, d layout.Drive, m layout.Mark) (bool, error) {
+	h, err := d.Holding(ctx)
+	if err != nil {
+		return false, err
+	}
+	if m == h.Last || m == h.Stable && h.First <= m.Position+1 {
+		return true, nil
+	}
+	if m.Position == 0 {
+		return h.First <= 1, nil
+	}
+	if m.Position < h.First || m.Position > h.Last.Position {
+		return false, nil
+	}
+	e, err := d.Log(ctx, m.Position, 1)
+	if err != nil || len(e) == 0 {
+		return false, err
+	}
+	return e[0].Position == m.Position && e[0].Chain == m.Chain, nil
+}
+
+// settle brings every drive of the new set to the same log, durably, and makes
+// the tenure that goes on from there.
+func (o *opening) settle(ctx context.Context) (*tenure, error) {
+	names := slices.Clone(o.v.State.Names)
+	t := newTenure(o.set, o.owner, names)
+	if err := o.restoreShards(ctx); err != nil {
+		return nil, err
+	}
+	// Drives that are behind come first: were one of them to hold the new
+	// state before it holds the log, it could be believed by the next opening.
+	if err := o.each(ctx, o.v.Behind, func(c *candidate) error { return o.bringBehind(ctx, c) }); err != nil {
+		return nil, err
+	}
+	end, err := o.markAt(o.v.End)
+	if err != nil {
+		return nil, err
+	}
+	state := &layout.State{Owner: o.owner, Generation: 1, InSync: t.ids(o.v.InSync), Names: names}
+	seal := &layout.Seal{Epoch: o.owner.Epoch, Position: end.Position}
+	if err := o.each(ctx, o.v.InSync, func(c *candidate) error { return o.finish(ctx, c, state, seal) }); err != nil {
+		return nil, err
+	}
+	t.generation = 1
+	t.last, t.visible, t.base = end, end, end.Position
+	t.inSync, t.need = o.v.InSync, o.v.InSync
+	for slot := range t.inSync.All() {
+		c := o.at(slot)
+		t.members[slot] = newMember(slot, c.place, c.drive, c.promise, end.Position, min(c.held.Stable.Position, end.Position))
+		t.members[slot].fed = true
+	}
+	return t, nil
+}
+
+// markAt gives the settled log's end with its chain.
+func (o *opening) markAt(p layout.Position) (layout.Mark, error) {
+	source := o.at(o.v.Source)
+	if p == source.held.Last.Position {
+		return source.held.Last, nil
+	}
+	if n := len(source.entries); n > 0 && p >= source.entries[0].Position && p <= source.entries[n-1].Position {
+		return layout.Mark{Position: p, Chain: source.entries[p-source.entries[0].Position].Chain}, nil
+	}
+	if p == source.held.Stable.Position {
+		return source.held.Stable, nil
+	}
+	if p == 0 {
+		return layout.Mark{}, nil
+	}
+	return layout.Mark{}, fmt.Errorf("the chain at position %d is not known", p)
+}
+
+// bringBehind undoes all above a drive's own stable mark, as its tail may have
+// diverged, and takes the log from there.
+func (o *opening) bringBehind(ctx context.Context, c *candidate) error {
+	if err := undoTo(ctx, c, c.held.Stable.Position); err != nil {
+		return err
+	}
+	return o.catchUp(ctx, c, c.held.Stable.Position, o.v.End)
+}
+
+// finish brings a drive to the settled log. Its last batch carries the state
+// and the seal: a drive that has them has everything.
+func (o *opening) finish(ctx context.Context, c *candidate, state *layout.State, seal *layout.Seal) error {
+	if !o.v.Behind.Has(c.slot) {
+		keep := min(o.effective(c), o.v.End)
+		if err := undoTo(ctx, c, keep); err != nil {
+			return err
+		}
+		if err := o.catchUp(ctx, c, keep, o.v.End); err != nil {
+			return err
+		}
+	}
+	return c.drive.Apply(ctx, c.promise, layout.Batch{State: state, Seal: seal, Reserve: true})
+}
+
+// effective gives how far a drive's log agrees with the source's.
+func (o *opening) effective(c *candidate) layout.Position {
+	source := o.at(o.v.Source)
+	end := c.held.Last.Position
+	if len(c.entries) == 0 || len(source.entries) == 0 {
+		return min(end, source.held.Last.Position)
+	}
+	for p := max(c.entries[0].Position, source.entries[0].Position); p <= min(end, source.held.Last.Position); p++ {
+		if c.entries[p-c.entries[0].Position].Chain != source.entries[p-source.entries[0].Position].Chain {
+			return p - 1
+		}
+	}
+	return min(end, source.held.Last.Position)
+}
+
+// undoTo undoes a drive's log from the top down to a position.
+func undoTo(ctx context.Context, c *candidate, to layout.Position) error {
+	if c.held.Last.Position <= to {
+		return nil
+	}
+	return c.drive.Apply(ctx, c.promise, layout.Batch{Undo: &layout.Undo{From: c.held.Last, To: to}, Reserve: true})
+}
+
+// catchUp gives a drive the entries of (from, to] from the source's log.
+func (o *opening) catchUp(ctx context.Context, c *candidate, from, to layout.Position) error {
+	source := o.at(o.v.Source)
+	for from < to {
+		entries, err := o.set.fetch(ctx, source.drive, c.drive.Identity().Drive, from+1, to)
+		if err != nil {
+			return err
+		}
+		if err := c.drive.Apply(ctx, c.promise, layout.Batch{Entries: entries, Reserve: true}); err != nil {
+			return err
+		}
+		from = entries[len(entries)-1].Position
+	}
+	return nil
+}
+
+// restoreShards rebuilds the shard files that drives of the new set lack of
+// entries that are kept and are not stable yet.
+func (o *opening) restoreShards(ctx context.Context) error {
+	source := o.at(o.v.Source)
+	for i := range source.entries {
+		e := &source.entries[i]
+		if e.Position <= o.v.Stable || e.Position > o.v.End {
+			continue
+		}
+		for _, a := range e.Adds {
+			if a.Inline || o.holders(a.Data).Count() < a.DataShards() {
+				continue // an inline shard comes with its entry; an aborted write needs none
+			}
+			lacking := o.v.InSync &^ o.holders(a.Data)
+			if err := o.each(ctx, lacking, func(c *candidate) error { return o.set.restore(ctx, c, e, a) }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// openReadOnly seals the log on every drive that counts and serves what is
+// stable. Keys that the tail touches are blocked: neither the tail's entry nor
+// what was before it may be shown.
+func (o *opening) openReadOnly(ctx context.Context) (*tenure, error) {
+	seal := &layout.Seal{Epoch: o.owner.Epoch, Position: o.v.Top}
+	if err := o.each(ctx, o.v.Promised, func(c *candidate) error {
+		return c.drive.Apply(ctx, c.promise, layout.Batch{Seal: seal, Reserve: true})
+	}); err != nil {
+		return nil, err
+	}
+	t := newTenure(o.set, o.owner, slices.Clone(o.v.State.Names))
+	source := o.at(o.v.Source)
+	var err error
+	if t.visible, err = o.markAt(o.v.Stable); err != nil {
+		return nil, err
+	}
+	t.last = t.visible
+	t.base = t.visible.Position
+	t.inSync = o.v.Agreed
+	for i := range source.entries {
+		if e := &source.entries[i]; e.Position > o.v.Stable && e.Position <= o.v.Top {
+			t.blocked = append(t.blocked, touches(e.Writes)...)
+		}
+	}
+	for slot := range t.inSync.All() {
+		c := o.at(slot)
+		t.members[slot] = newMember(slot, c.place, c.drive, c.promise, t.visible.Position, t.visible.Position)
+	}
+	t.stuck = fmt.Errorf("%w: %s", ErrReadOnly, o.v.Why)
+	t.asked = o.asked()
+	return t, nil
+}
+
+// fetch reads entries from position from on, as many as make a batch and none
+// above to, with everything that the target drive has to write: tombstones and
+// voids come from the entry itself, records from their keys on the source,
+// inline shards are the target's own, put together from the others'.
+func (s *Set) fetch(ctx context.Context, source layout.Drive, target layout.DriveID, from, to layout.Position) ([]*layout.Entry, error) {
+	limit := int(min(maxBatchEntries, to-from+1))
+	heads, err := source.Log(ctx, from, limit)
+	if err != nil {
+		return nil, err
+	}
+	if len(heads) == 0 || heads[0].Position != from {
+		return nil, fmt.Errorf("%w: the log has no entry %d", errNeedsCopy, from)
+	}
+	r, err := source.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	out := make([]*layout.Entry, 0, len(heads))
+	for i := range heads {
+		e := &heads[i]
+		if e.Position > to {
+			break
+		}
+		if err := s.fill(ctx, r, target, e); err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// fill puts the contents into an entry read from a log. A record that is gone
+// from the source was shadowed by a later entry, which follows.
+func (s *Set) fill(ctx context.Context, r layout.Reader, target layout.DriveID, e *layout.Entry) error {
+	for i := range e.Writes {
+		w := &e.Writes[i]
+		if w.Kind != layout.KindRecord || w.Slot.Type() == 'i' {
+			continue
+		}
+		kind, value, ok, err := r.Raw(w.Slot, e.Position)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			w.Gone = true
+			continue
+		}
+		if kind != layout.KindRecord {
+			return fmt.Errorf("%w: entry %d says that it wrote a record where there is none", layout.ErrDamaged, e.Position)
+		}
+		w.Value = value
+	}
+	for i := range e.Adds {
+		a := &e.Adds[i]
+		shard := shardOf(a.Drives, target)
+		if !a.Inline || shard < 0 {
+			continue
+		}
+		value, err := s.rebuildInline(ctx, *a, shard)
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			return err
+		}
+		a.Shards = make([][]byte, len(a.Drives))
+		a.Shards[shard] = value // nil when it is gone: known damage, or shadowed
+	}
+	return nil
+}

@@ -1,0 +1,365 @@
+package driveset
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/sherd-storage/sherd/erasure"
+	"github.com/sherd-storage/sherd/internal/quorum"
+	"github.com/sherd-storage/sherd/internal/stripe"
+	"github.com/sherd-storage/sherd/layout"
+)
+
+// DataSpec says what bytes are for. Bucket, Key, Upload and Part go into the
+// headers of shard files, for salvage.
+type DataSpec struct {
+	Bucket layout.BucketID
+	Key    string
+	Upload layout.UploadID
+	Part   uint32
+	Parity int // wanted; −1: the default for the number of drives of the set
+}
+
+// Staged is bytes that are on the drives, or erasure-coded in memory, and that
+// no entry has added yet. Nobody can see them. Not safe for concurrent use.
+type Staged struct {
+	Size  int64
+	Place layout.Place
+
+	t         *tenure
+	parity    int
+	data      []byte // of inline data
+	add       layout.Add
+	holders   quorum.Drives
+	written   []*member // drives with a shard file
+	committed bool
+}
+
+// Stage takes a body to the drives. size is what it must have, −1 where that
+// is not known. Small bodies are erasure-coded in memory and travel with the
+// entry that adds them; others become shard files, synced with their
+// directories when Stage returns. Nothing is locked and nothing is visible.
+//
+// A body of another length than announced is stripe.ErrShortBody or
+// stripe.ErrLongBody; an error of the body is returned as it is.
+func (s *Set) Stage(ctx context.Context, body io.Reader, size int64, spec DataSpec) (*Staged, error) {
+	t, err := s.serving()
+	if err != nil {
+		return nil, err
+	}
+	if spec.Parity < 0 {
+		spec.Parity = quorum.DefaultParity(s.n)
+	}
+	drives, err := t.placement()
+	if err != nil {
+		return nil, err
+	}
+	k, m := quorum.Geometry(len(drives), spec.Parity)
+	st := &Staged{t: t, parity: spec.Parity}
+	head, whole, err := readHead(body, size, int64(k)*s.opt.InlineBytes)
+	switch {
+	case err != nil:
+		return nil, err
+	case whole && len(head) == 0:
+		return st, nil
+	case whole:
+		st.Size, st.data = int64(len(head)), head
+		return st, st.inline(drives, m)
+	}
+	return st, st.files(ctx, io.MultiReader(bytes.NewReader(head), body), size, spec, drives, m)
+}
+
+// readHead reads a body as far as it may be inline; whole when that is all of
+// it.
+func readHead(body io.Reader, size, limit int64) (head []byte, whole bool, err error) {
+	if size > limit {
+		return nil, false, nil
+	}
+	if size < 0 {
+		head, err = io.ReadAll(io.LimitReader(body, limit+1))
+		return head, err == nil && int64(len(head)) <= limit, err
+	}
+	head = make([]byte, size, size+1)
+	n, err := io.ReadFull(body, head)
+	if errors.Is(err, io.EOF) && n == 0 && size > 0 || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, false, fmt.Errorf("%w: %d of %d bytes", stripe.ErrShortBody, n, size)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, false, err
+	}
+	// The body is read to its end: that is where it says that it was whole.
+	switch n, err := io.ReadFull(body, head[size:size+1]); {
+	case n > 0:
+		return nil, false, fmt.Errorf("%w: more than %d bytes", stripe.ErrLongBody, size)
+	case !errors.Is(err, io.EOF):
+		return nil, false, err
+	}
+	return head, true, nil
+}
+
+// placement gives the drives that a new object is laid out on: all that are
+// in-sync, beginning with another one each time.
+func (t *tenure) placement() ([]*member, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stuck != nil {
+		return nil, fmt.Errorf("%w: %w", ErrReadOnly, t.stuck)
+	}
+	drives := make([]*member, 0, t.n)
+	for slot := range t.target().All() {
+		if m := t.members[slot]; m.failed == nil {
+			drives = append(drives, m)
+		}
+	}
+	if len(drives) < t.set.q {
+		return nil, ErrReadOnly
+	}
+	turn := int(t.turn) % len(drives)
+	t.turn++
+	return append(drives[turn:len(drives):len(drives)], drives[:turn]...), nil
+}
+
+// name gives the bytes their data id and lays them out.
+func (st *Staged) name(drives []*member, parity int) {
+	t := st.t
+	st.add = layout.Add{Data: layout.DataID{Owner: t.owner, Counter: t.data.Add(1)}, Parity: uint8(parity), Size: st.Size}
+	st.add.Drives = make([]layout.DriveID, len(drives))
+	for i, m := range drives {
+		st.add.Drives[i] = t.names[m.slot].Drive
+	}
+}
+
+func (st *Staged) geometry() erasure.Geometry {
+	return erasure.Geometry{Data: st.add.DataShards(), Parity: int(st.add.Parity)}
+}
+
+// inline codes the bytes in memory.
+func (st *Staged) inline(drives []*member, parity int) error {
+	st.name(drives, parity)
+	st.add.Inline = true
+	var err error
+	if st.add.Shards, err = st.t.set.engine.EncodeInline(st.data, st.geometry(), st.add.Data.Bytes()); err != nil {
+		return err
+	}
+	st.holders = 0
+	for _, m := range drives {
+		st.holders |= quorum.One(m.slot)
+	}
+	st.place(layout.PlaceInline)
+	return nil
+}
+
+func (st *Staged) place(kind layout.PlaceKind) {
+	st.Place = layout.Place{Kind: kind, Data: st.add.Data, Parity: st.add.Parity, Drives: st.add.Drives, Size: st.Size}
+}
+
+// Again lays inline data out over the drives that are in-sync now, after its
+// entry was aborted. Bytes that went to shard files are gone: ErrAborted.
+func (st *Staged) Again(context.Context) error {
+	if st.Place.Kind == layout.PlaceNone {
+		return nil
+	}
+	if !st.add.Inline {
+		return ErrAborted
+	}
+	t, err := st.t.set.serving()
+	if err != nil {
+		return err
+	}
+	st.t = t
+	drives, err := t.placement()
+	if err != nil {
+		return err
+	}
+	_, m := quorum.Geometry(len(drives), st.parity)
+	st.committed = false
+	return st.inline(drives, m)
+}
+
+// Discard removes the shard files of bytes that no entry will add. After a
+// commit, whatever its outcome, it does nothing: an aborted entry's files are
+// removed with it.
+func (st *Staged) Discard() {
+	if st.committed {
+		return
+	}
+	for _, m := range st.written {
+		_ = m.drive.Shards().Remove(context.Background(), m.promise, st.add.Data)
+	}
+	st.written = nil
+}
+
+// files writes one shard file a drive.
+func (st *Staged) files(ctx context.Context, body io.Reader, size int64, spec DataSpec, drives []*member, parity int) error {
+	st.name(drives, parity)
+	g := st.geometry()
+	need := quorum.Shards(g.Shards(), g.Data)
+	w, err := st.create(ctx, spec, drives, need, size)
+	if err != nil {
+		return err
+	}
+	res, err := st.t.set.engine.Encode(ctx, body, size, g, st.add.Data.Bytes(), w.sinks(),
+		&stripe.EncodeOptions{Need: need, StallAfter: st.t.set.opt.StallLimit})
+	if err == nil {
+		st.Size, st.add.Size = res.ObjectBytes, res.ObjectBytes
+		err = st.commitFiles(ctx, w, res, need)
+	}
+	if err != nil {
+		w.abort()
+		st.Discard()
+		return err
+	}
+	st.place(layout.PlaceFile)
+	return nil
+}
+
+// shardFiles are the files of one write, by shard number; nil for a shard that
+// could not be written.
+type shardFiles struct {
+	members []*member
+	files   []layout.ShardWriter
+	errs    []error
+}
+
+// create begins the files, on all drives at once.
+func (st *Staged) create(ctx context.Context, spec DataSpec, drives []*member, need int, size int64) (*shardFiles, error) {
+	g := st.geometry()
+	w := &shardFiles{members: drives, files: make([]layout.ShardWriter, len(drives)), errs: make([]error, len(drives))}
+	payload, err := g.ShardBytes(max(size, 0))
+	if err != nil {
+		return nil, err
+	}
+	var wg sync.WaitGroup
+	for i, m := range drives {
+		if m.free.Load() < payload {
+			w.errs[i] = fmt.Errorf("%w on %s", ErrNoSpace, m.place.Path)
+			continue
+		}
+		wg.Go(func() {
+			w.files[i], w.errs[i] = m.drive.Shards().Create(ctx, m.promise, layout.ShardHeader{
+				Deployment: st.t.set.deployment, Bucket: spec.Bucket, Key: spec.Key, Data: st.add.Data, Upload: spec.Upload,
+				Part: spec.Part, Shard: i, DataShards: g.Data, Parity: g.Parity,
+			})
+		})
+	}
+	wg.Wait()
+	if err := w.enough(need); err != nil {
+		w.abort()
+		return nil, err
+	}
+	return w, nil
+}
+
+// enough: at least need shards are still good. Where too few are, the errors
+// say why; no space is told from other reasons.
+func (w *shardFiles) enough(need int) error {
+	good := 0
+	for i := range w.files {
+		if w.errs[i] == nil {
+			good++
+		}
+	}
+	if good >= need {
+		return nil
+	}
+	err := errors.Join(w.errs...)
+	if errors.Is(err, ErrNoSpace) || errors.Is(err, layout.ErrNoSpace) {
+		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
+	return fmt.Errorf("%w: %d shards could be written, %d are needed: %w", ErrUnavailable, good, need, err)
+}
+
+// sinks gives the files in the form that the encoder writes to.
+func (w *shardFiles) sinks() []stripe.ShardWriter {
+	out := make([]stripe.ShardWriter, len(w.files))
+	for i, f := range w.files {
+		if w.errs[i] == nil {
+			out[i] = f
+		}
+	}
+	return out
+}
+
+func (w *shardFiles) abort() {
+	for i, f := range w.files {
+		if f != nil {
+			_ = f.Abort()
+			w.files[i] = nil
+		}
+	}
+}
+
+// commitFiles ends and syncs the files. Once enough are durable the rest get
+// no longer than the stall limit; a drive that is later than that leaves the
+// set.
+func (st *Staged) commitFiles(ctx context.Context, w *shardFiles, res stripe.Encoded, need int) error {
+	type answer struct {
+		shard int
+		err   error
+	}
+	answers := make(chan answer, len(w.files))
+	waiting := map[int]bool{}
+	for i, f := range w.files {
+		if res.Errs[i] != nil && w.errs[i] == nil {
+			w.errs[i], w.files[i] = res.Errs[i], nil
+			if errors.Is(w.errs[i], stripe.ErrStalled) {
+				st.t.giveUp(w.members[i], errLate) // its call holds the file
+			} else {
+				_ = f.Abort()
+			}
+		}
+		if w.errs[i] == nil {
+			waiting[i] = true
+			st.t.wg.Go(func() {
+				answers <- answer{i, f.Commit(context.WithoutCancel(ctx), layout.Trailer{Size: res.ObjectBytes, Payload: res.ShardBytes})}
+			})
+		}
+	}
+	st.holders = 0
+	var late <-chan time.Time
+	for len(waiting) > 0 {
+		select {
+		case a := <-answers:
+			delete(waiting, a.shard)
+			if w.errs[a.shard] = a.err; a.err != nil {
+				continue
+			}
+			m := w.members[a.shard]
+			st.written = append(st.written, m)
+			st.holders |= quorum.One(m.slot)
+			if st.holders.Count() == need {
+				late = time.After(st.t.set.opt.StallLimit)
+			}
+		case <-late:
+			for i := range waiting {
+				w.errs[i], w.files[i] = errLate, nil // its call holds the file
+				st.t.giveUp(w.members[i], errLate)
+			}
+			clear(waiting)
+		}
+	}
+	w.files = nil
+	return w.enoughOf(st.holders.Count(), need)
+}
+
+func (w *shardFiles) enoughOf(good, need int) error {
+	if good >= need {
+		return nil
+	}
+	w.files = make([]layout.ShardWriter, len(w.errs))
+	return w.enough(need)
+}
+
+// giveUp takes a drive out of the set.
+func (t *tenure) giveUp(m *member, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.members[m.slot] == m && (t.target()&^quorum.One(m.slot)).Count() >= t.set.q {
+		t.fail(m, err)
+	}
+}

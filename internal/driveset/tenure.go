@@ -1,0 +1,293 @@
+package driveset
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/sherd-storage/sherd/internal/quorum"
+	"github.com/sherd-storage/sherd/layout"
+)
+
+// A tenure is one ownership of the set, from the settling of the log to the
+// moment when too few drives are left, when a newer owner appears, or when the
+// set closes. It decides; the drives' links carry it out. Everything below mu
+// changes only with mu held, and mu is never held across I/O.
+type tenure struct {
+	set   *Set
+	owner layout.Owner
+	n     int
+	names []layout.Name
+	room  *semaphore.Weighted // bytes of entries that are not acknowledged
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	data   atomic.Uint64 // counter of data ids
+	turn   uint          // with mu held: which drive comes first in the next placement
+
+	mu         sync.Mutex
+	members    [16]*member
+	log        []*pending // entries above base, in order
+	base       layout.Position
+	last       layout.Mark   // newest entry
+	visible    layout.Mark   // newest acknowledged entry
+	inSync     quorum.Drives // as last decided
+	need       quorum.Drives // every drive that an acknowledgement waits for: decided or proposed since
+	generation uint64
+	proposal   *proposal
+	stuck      error     // why nothing is acknowledged any more
+	blocked    []blocked // what unsettled entries touch
+	pins       pins
+	touched    time.Time     // when visible last moved
+	hold       *member       // a learner that entries are kept in memory for
+	asked      quorum.Drives // the drives that were asked when the set could be opened for reading only
+}
+
+// proposal is a state that is not yet on all drives that it names.
+type proposal struct {
+	state    layout.State
+	target   quorum.Drives
+	accepted quorum.Drives
+}
+
+// member is a drive that the tenure talks to.
+type member struct {
+	slot    int
+	place   *place
+	drive   layout.Drive
+	promise layout.Promise
+	wake    chan struct{} // a token: there may be something to do
+
+	// below tenure.mu
+	fed      bool // takes entries from the log
+	learner  bool // does not count yet
+	applied  layout.Position
+	stable   layout.Position // its durable V
+	markDue  bool            // write V now, though nothing else is to be written
+	failed   error
+	busy     time.Time // since when a batch is on its way; zero: none
+	busyUpTo layout.Position
+	free     atomic.Int64 // bytes that may still be written, as last measured and counted down
+}
+
+// newMember makes a member that has the log up to a position, of which stable
+// is its durable stable mark. Its space counts as boundless until it was
+// measured.
+func newMember(slot int, p *place, d layout.Drive, promise layout.Promise, applied, stable layout.Position) *member {
+	m := &member{slot: slot, place: p, drive: d, promise: promise, wake: make(chan struct{}, 1), applied: applied, stable: stable}
+	m.free.Store(1 << 62)
+	return m
+}
+
+// pending is an entry of the log that some drive may not have yet.
+type pending struct {
+	layout.Entry
+	bytes     int64
+	holders   quorum.Drives // drives that have, or get with the entry, the shard of what it adds
+	needed    int           // how many of them an acknowledgement needs; 0 nothing was added
+	abortedBy layout.Position
+	quorumAt  time.Time // when Q drives had it
+	waiter    *waiter
+}
+
+// waiter is the call that waits for an entry.
+type waiter struct {
+	done    chan error // buffered
+	release func()     // the caller's lock, once the caller has left
+	left    bool
+}
+
+func newTenure(s *Set, owner layout.Owner, names []layout.Name) *tenure {
+	t := &tenure{set: s, owner: owner, n: s.n, names: names, room: semaphore.NewWeighted(maxUnackedBytes), touched: time.Now()}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.pins.init()
+	return t
+}
+
+// end stops the links and gives every caller that still waits its answer.
+func (t *tenure) end(why error) {
+	t.mu.Lock()
+	t.stick(why)
+	t.pins.floor.Store(uint64(layout.MaxPosition)) // nothing is held for its views from here on
+	t.mu.Unlock()
+	t.cancel()
+}
+
+// wait waits for the links, which a stuck system call may delay for ever: no
+// longer than the limit.
+func (t *tenure) wait(limit time.Duration) error {
+	done := make(chan struct{})
+	go func() { t.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-time.After(limit):
+		return errors.New("calls to drives did not return")
+	}
+}
+
+// stick ends acknowledging: what is on its way has an unknown outcome, and its
+// keys are blocked until the set is opened again. mu is held.
+func (t *tenure) stick(why error) {
+	if t.stuck != nil {
+		return
+	}
+	t.stuck = why
+	for _, p := range t.log {
+		if p.Position <= t.visible.Position {
+			continue
+		}
+		t.blocked = append(t.blocked, touches(p.Writes)...)
+		t.settle(p, fmt.Errorf("%w: %w", ErrOutcomeUnknown, why))
+	}
+	// What is acknowledged is complete on every drive that is left: saying so
+	// durably keeps it readable, whoever opens the set next.
+	for slot := range t.inSync.All() {
+		if m := t.members[slot]; m != nil && m.failed == nil {
+			m.markDue = true
+			m.nudge()
+		}
+	}
+	t.set.nudge()
+}
+
+// settle answers the call that waits for an entry, once. mu is held.
+func (t *tenure) settle(p *pending, err error) {
+	if p.bytes > 0 {
+		t.room.Release(p.bytes)
+		p.bytes = 0
+	}
+	w := p.waiter
+	if w == nil {
+		return
+	}
+	p.waiter = nil
+	if !w.left {
+		w.done <- err
+		return
+	}
+	w.release()
+}
+
+// target is the in-sync set that new entries are written for. mu is held.
+func (t *tenure) target() quorum.Drives {
+	if t.proposal != nil {
+		return t.proposal.target
+	}
+	return t.inSync
+}
+
+// append puts an entry at the end of the log. mu is held.
+func (t *tenure) append(p *pending) error {
+	p.Position = t.last.Position + 1
+	p.Owner = t.owner
+	p.Time = t.set.now()
+	if err := p.Seal(t.last.Chain); err != nil {
+		return err
+	}
+	t.last = layout.Mark{Position: p.Position, Chain: p.Chain}
+	t.log = append(t.log, p)
+	t.wakeAll()
+	return nil
+}
+
+func (t *tenure) wakeAll() {
+	for _, m := range t.members {
+		if m != nil && m.fed {
+			m.nudge()
+		}
+	}
+}
+
+func (m *member) nudge() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// advance acknowledges, in log order, what every needed drive has. mu is held.
+func (t *tenure) advance() {
+	if t.stuck != nil {
+		return
+	}
+	to := acknowledgeable(t)
+	if to <= t.visible.Position {
+		return
+	}
+	if t.inSync.Count() < quorum.Write(t.n) {
+		t.stick(errors.New("asserted: never acknowledge below the quorum"))
+		return
+	}
+	for p := t.visible.Position + 1; p <= to; p++ {
+		e := t.at(p)
+		var err error
+		if e.abortedBy > 0 {
+			err = ErrAborted
+		}
+		t.visible = layout.Mark{Position: p, Chain: e.Chain}
+		t.settle(e, err)
+	}
+	t.touched = time.Now()
+	t.prune()
+}
+
+// acknowledgeable gives the newest position that may become visible: every
+// drive of the decided in-sync set and of any set proposed since has applied
+// it and all before, and enough in-sync drives hold its shards. An aborted
+// entry becomes visible only together with its abort.
+func acknowledgeable(t *tenure) layout.Position {
+	limit := t.last.Position
+	for slot := range t.need.All() {
+		limit = min(limit, t.members[slot].applied)
+	}
+	ack, until := t.visible.Position, layout.Position(0)
+	for p := t.visible.Position + 1; p <= limit; p++ {
+		e := t.at(p)
+		if e.abortedBy > 0 {
+			until = max(until, e.abortedBy)
+		} else if (e.holders & t.inSync).Count() < e.needed {
+			break
+		}
+		if p >= until {
+			ack = p
+		}
+	}
+	return ack
+}
+
+// at gives an entry that is still in memory. mu is held.
+func (t *tenure) at(p layout.Position) *pending { return t.log[p-t.base-1] }
+
+// prune forgets entries that are visible and that every fed drive has. mu is
+// held.
+func (t *tenure) prune() {
+	keep := t.visible.Position
+	for _, m := range t.members {
+		if m != nil && m.fed && m.failed == nil {
+			keep = min(keep, m.applied)
+		}
+	}
+	if t.hold != nil {
+		keep = min(keep, t.hold.applied)
+	}
+	if drop := int(keep - t.base); keep > t.base && (drop >= 64 || drop == len(t.log)) {
+		t.log = slices.Delete(t.log, 0, drop)
+		t.base = keep
+	}
+}
+
+func randomUint64() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.BigEndian.Uint64(b[:])
+}

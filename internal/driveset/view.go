@@ -1,0 +1,259 @@
+package driveset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sherd-storage/sherd/internal/quorum"
+	"github.com/sherd-storage/sherd/layout"
+)
+
+// View reads the set as it was when the view was made: everything that was
+// acknowledged by then, and nothing after. All of it is read from one in-sync
+// drive; if that fails the next one answers. A view is cheap. It is not safe
+// for concurrent use, must be closed, and ends with ErrExpired after a minute,
+// because what it can see can not be removed from the drives before.
+type View struct {
+	t      *tenure
+	at     layout.Mark
+	pin    *pin
+	tried  quorum.Drives
+	member *member
+	reader layout.Reader
+}
+
+// View opens a view. ErrNotServing while the set is not open for reading.
+func (s *Set) View(ctx context.Context) (*View, error) {
+	t, err := s.serving()
+	if err != nil {
+		return nil, err
+	}
+	v := &View{t: t}
+	t.mu.Lock()
+	v.at = t.visible
+	v.pin = t.pins.add(v.at.Position, time.Now())
+	t.mu.Unlock()
+	if err := v.open(ctx); err != nil {
+		v.Close()
+		return nil, err
+	}
+	return v, nil
+}
+
+// open begins with the next in-sync drive that was not tried yet.
+func (v *View) open(ctx context.Context) error {
+	var last error
+	for {
+		v.t.mu.Lock()
+		rest := v.t.readable() &^ v.tried
+		v.t.mu.Unlock()
+		if rest == 0 {
+			return errors.Join(ErrUnavailable, last)
+		}
+		m := v.t.members[rest.First()]
+		v.tried |= quorum.One(m.slot)
+		r, err := m.drive.Read(ctx)
+		if err == nil {
+			v.member, v.reader = m, r
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		last = fmt.Errorf("drive %s: %w", m.place.Path, err)
+	}
+}
+
+// next goes on with another drive after an error of this one.
+func (v *View) next(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	v.t.set.suspect(v.member, err)
+	_ = v.reader.Close()
+	v.reader = nil
+	return v.open(ctx)
+}
+
+// Position is the position that the view reads at.
+func (v *View) Position() layout.Position { return v.at.Position }
+
+// Latest gives the newest live version of a key, which may be a delete marker.
+// ErrUnavailable while it is not settled what the key holds.
+func (v *View) Latest(ctx context.Context, bucket layout.BucketID, key string) (layout.Item, bool, error) {
+	if err := v.allowed(func() bool { return v.t.blocksSlot(layout.VersionSlot(bucket, key, layout.MaxPosition)) }); err != nil {
+		return layout.Item{}, false, err
+	}
+	for {
+		item, ok, err := v.reader.Latest(bucket, key, v.at.Position)
+		if err == nil {
+			return item, ok, nil
+		}
+		if err := v.next(ctx, err); err != nil {
+			return layout.Item{}, false, err
+		}
+	}
+}
+
+// Get gives the newest record of a slot; false when there is none.
+func (v *View) Get(ctx context.Context, slot layout.Slot) (layout.Item, bool, error) {
+	if err := v.allowed(func() bool { return v.t.blocksSlot(slot) }); err != nil {
+		return layout.Item{}, false, err
+	}
+	for {
+		item, ok, err := v.reader.Get(slot, v.at.Position)
+		if err == nil {
+			return item, ok, nil
+		}
+		if err := v.next(ctx, err); err != nil {
+			return layout.Item{}, false, err
+		}
+	}
+}
+
+// Cursor walks the live records in [from, to). It goes on with another drive
+// when the one that it reads fails.
+func (v *View) Cursor(ctx context.Context, from, to layout.Slot) (layout.Cursor, error) {
+	if err := v.allowed(func() bool { return v.t.blocksRange(from, to) }); err != nil {
+		return nil, err
+	}
+	c := &cursor{ctx: ctx, v: v, from: from, to: to}
+	if err := c.open(from); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// allowed: the view has not expired, and nothing unsettled is asked for.
+func (v *View) allowed(blocked func() bool) error {
+	t := v.t
+	if t.pins.expired(v.at.Position) {
+		return ErrExpired
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.blocked) > 0 && blocked() {
+		return fmt.Errorf("%w: a change of unknown outcome is not settled yet", ErrUnavailable)
+	}
+	return nil
+}
+
+// Close gives the position up. Closing twice does nothing.
+func (v *View) Close() {
+	if v.reader != nil {
+		_ = v.reader.Close()
+		v.reader = nil
+	}
+	if v.pin != nil {
+		v.t.mu.Lock()
+		v.t.pins.remove(v.pin)
+		v.t.mu.Unlock()
+		v.pin = nil
+	}
+}
+
+// readable gives the drives that have all that is visible. mu is held.
+func (t *tenure) readable() quorum.Drives {
+	r := t.inSync
+	for slot := range t.inSync.All() {
+		if m := t.members[slot]; m == nil || m.failed != nil || m.applied < t.visible.Position {
+			r &^= quorum.One(slot)
+		}
+	}
+	return r
+}
+
+// cursor is a layout.Cursor that survives the loss of its drive.
+type cursor struct {
+	ctx      context.Context
+	v        *View
+	from, to layout.Slot
+	under    layout.Cursor
+	lastSlot layout.Slot // where it stands; nil before the first
+	err      error
+}
+
+func (c *cursor) open(from layout.Slot) error {
+	for {
+		under, err := c.v.reader.Cursor(from, c.to, c.v.at.Position)
+		if err == nil {
+			c.under = under
+			return nil
+		}
+		if err := c.v.next(c.ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
+// move makes a step, and makes it again on another drive when it failed. The
+// step is given the slot that the cursor stood at, nil on the drive where it
+// already stands there.
+func (c *cursor) move(step func(stood layout.Slot) bool) bool {
+	if c.err != nil {
+		return false
+	}
+	if c.err = c.ctx.Err(); c.err != nil {
+		return false
+	}
+	if c.v.t.pins.expired(c.v.at.Position) {
+		c.err = ErrExpired
+		return false
+	}
+	var stood layout.Slot
+	for {
+		if step(stood) {
+			c.lastSlot = append(c.lastSlot[:0], c.under.Item().Slot...)
+			return true
+		}
+		err := c.under.Err()
+		if err == nil {
+			return false
+		}
+		_ = c.under.Close()
+		c.under = nil
+		if c.err = c.v.next(c.ctx, err); c.err != nil {
+			return false
+		}
+		stood = c.lastSlot
+		if c.err = c.open(c.from); c.err != nil {
+			return false
+		}
+	}
+}
+
+func (c *cursor) Next() bool {
+	return c.move(func(stood layout.Slot) bool {
+		if stood == nil {
+			return c.under.Next()
+		}
+		return c.under.Seek(stood) && c.under.Next()
+	})
+}
+
+func (c *cursor) NextKey() bool {
+	return c.move(func(stood layout.Slot) bool {
+		if stood == nil {
+			return c.under.NextKey()
+		}
+		return c.under.Seek(stood) && c.under.NextKey()
+	})
+}
+
+func (c *cursor) Seek(slot layout.Slot) bool {
+	return c.move(func(layout.Slot) bool { return c.under.Seek(slot) })
+}
+
+func (c *cursor) Item() layout.Item { return c.under.Item() }
+func (c *cursor) Err() error        { return c.err }
+
+func (c *cursor) Close() error {
+	if c.under == nil {
+		return nil
+	}
+	u := c.under
+	c.under = nil
+	return u.Close()
+}

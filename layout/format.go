@@ -1,0 +1,269 @@
+package layout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/sherd-storage/sherd/internal/vfs"
+	"github.com/sherd-storage/sherd/layout/internal/index"
+)
+
+// neverServed makes sure of a directory without format.json that nothing was
+// ever stored there: its index has no state but of generation 0, or there is
+// none.
+func (p *Claimed) neverServed() error {
+	generation, err := p.generation()
+	if err == nil && generation > 0 {
+		err = fmt.Errorf("%w: %s was in use and has lost its %s", ErrHalfFormat, p.path, nameFormat)
+	}
+	return err
+}
+
+// generation is that of the state in the index: 0 if there is no index.
+func (p *Claimed) generation() (uint64, error) {
+	dir := p.fs.PathJoin(p.path, nameIndex)
+	if exists, err := index.Exists(p.fs, dir); err != nil || !exists {
+		return 0, err
+	}
+	d := newDisk(p, Identity{})
+	db, err := index.Open(p.fs, dir, d.indexOptions(false, true))
+	if err != nil {
+		return 0, indexError(err)
+	}
+	value, closer, err := db.Get(keyState)
+	var state State
+	switch {
+	case err == nil:
+		state, err = DecodeState(value)
+		err = errors.Join(err, closer.Close())
+	case isAbsent(err):
+		err = nil
+	}
+	return state.Generation, errors.Join(err, db.Close())
+}
+
+// Format makes a drive of a place: one that is missing, empty or half
+// formatted; one that has lost its index, or whose index was put aside, whose
+// shard files stay; and a drive that was never served, of generation 0. Any
+// other is refused with ErrExists. The state must be of generation 0.
+//
+// format.json is written last, so an error or a crash leaves a place that may
+// be formatted again.
+func (p *Claimed) Format(ctx context.Context, id Identity, state State) error {
+	if err := p.take(ctx); err != nil {
+		return err
+	}
+	defer p.give()
+	if p.drive != nil && !p.ready {
+		return fmt.Errorf("%w: close the drive first", ErrInUse)
+	}
+	value, err := EncodeIdentity(id, p.opts.Now())
+	if err != nil {
+		return err
+	}
+	if state.Generation != 0 || len(state.Names) != id.Drives || state.Names[id.Slot].Drive != id.Drive {
+		return fmt.Errorf("%w: a first state has generation 0 and names the drive", ErrBadRecord)
+	}
+	if p.ready {
+		if err := p.drive.shut(); err != nil {
+			return err
+		}
+		p.drive, p.ready = nil, false
+	}
+	if err := p.look(); err != nil {
+		return err
+	}
+	if err := p.clear(); err != nil {
+		return err
+	}
+	d := newDisk(p, id)
+	if err := p.build(ctx, d, state, value); err != nil {
+		return errors.Join(err, d.shut())
+	}
+	p.drive, p.ready = d, true
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.condition, p.id = Formatted, id
+	return nil
+}
+
+// clear brings the place to a state in which there is neither format.json nor
+// index, but for what must not be cleared.
+func (p *Claimed) clear() error {
+	join, dir := p.fs.PathJoin, p.path
+	switch p.Condition() {
+	case Missing:
+		if err := makeDirs(p.fs, dir); err != nil {
+			return err
+		}
+		if err := p.relock(); err != nil {
+			return err
+		}
+		condition, _, err := p.inspect()
+		if err == nil && condition != Empty {
+			err = fmt.Errorf("%w: %s was made by somebody else", ErrInUse, dir)
+		}
+		p.findFilesystem()
+		return err
+	case Formatted:
+		generation, err := p.generation()
+		if err != nil {
+			return err
+		}
+		if generation > 0 {
+			return fmt.Errorf("%w: %s is a drive in use", ErrExists, dir)
+		}
+	}
+	// Without format.json the place is half-formatted: whatever happens from
+	// here on, it may be formatted again.
+	if err := removeFile(p.fs, join(dir, nameFormat)); err != nil {
+		return err
+	}
+	if err := syncDir(p.fs, dir); err != nil {
+		return err
+	}
+	return p.fs.RemoveAll(join(dir, nameIndex))
+}
+
+// build makes everything, in the order in which a crash does no harm.
+func (p *Claimed) build(ctx context.Context, d *disk, state State, formatJSON []byte) error {
+	join := d.fs.PathJoin
+	for b := range 256 {
+		if err := d.fs.MkdirAll(join(d.path, nameShards, fmt.Sprintf("%02x", b)), 0o700); err != nil {
+			return err
+		}
+	}
+	if err := d.fs.MkdirAll(join(d.path, nameQuarantine), 0o700); err != nil {
+		return err
+	}
+	if err := syncDir(d.fs, join(d.path, nameShards)); err != nil {
+		return err
+	}
+	d.held.State = state
+	if err := d.open(ctx, true); err != nil {
+		return err
+	}
+	// The index is there and synced. What is missing is only the file that says so.
+	if err := syncDir(d.fs, d.path); err != nil {
+		return err
+	}
+	if err := writeFile(d.fs, join(d.path, nameFormat+".tmp"), formatJSON); err != nil {
+		return err
+	}
+	if err := d.fs.Rename(join(d.path, nameFormat+".tmp"), join(d.path, nameFormat)); err != nil {
+		return err
+	}
+	if err := syncDir(d.fs, d.path); err != nil {
+		return err
+	}
+	return d.latch.Err()
+}
+
+// Quarantine puts the index of a drive aside that is corrupt, with a reason
+// for people. The drive is then NoIndex: it has forgotten its promise, and
+// comes back only by Format, under a new id.
+func (p *Claimed) Quarantine(ctx context.Context, reason string) error {
+	if err := p.take(ctx); err != nil {
+		return err
+	}
+	defer p.give()
+	if p.drive != nil {
+		return fmt.Errorf("%w: close the drive first", ErrInUse)
+	}
+	if p.Condition() != Formatted {
+		return fmt.Errorf("%w: %s has no index", ErrNotFound, p.path)
+	}
+	from := p.fs.PathJoin(p.path, nameIndex)
+	if err := quarantine(p.fs, p.path, from, nameIndex, reason, p.opts.Now()); err != nil {
+		return err
+	}
+	if err := syncDir(p.fs, p.path); err != nil {
+		return err
+	}
+	return p.look()
+}
+
+// quarantine moves a file or directory into the quarantine, under its name
+// and a number if that is taken, beside a file with the reason. The directory
+// it came from is the caller's to sync.
+func quarantine(fsys vfs.FS, drive, from, name, reason string, now time.Time) error {
+	dir := fsys.PathJoin(drive, nameQuarantine)
+	free := name
+	for n := 1; ; n++ {
+		_, err := fsys.Stat(fsys.PathJoin(dir, free))
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		free = fmt.Sprintf("%s.%d", name, n)
+	}
+	text, err := json.MarshalIndent(struct {
+		Reason string    `json:"reason"`
+		Time   time.Time `json:"time"`
+	}{reason, now.UTC()}, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := writeFile(fsys, fsys.PathJoin(dir, free+".json"), append(text, '\n')); err != nil {
+		return err
+	}
+	if err := fsys.Rename(from, fsys.PathJoin(dir, free)); err != nil {
+		return errors.Join(err, removeFile(fsys, fsys.PathJoin(dir, free+".json")))
+	}
+	return syncDir(fsys, dir)
+}
+
+// makeDirs makes a directory and those above it, durably.
+func makeDirs(fsys vfs.FS, dir string) error {
+	above := fsys.PathDir(dir)
+	if _, err := fsys.Stat(dir); err == nil {
+		return nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if above != dir {
+		if err := makeDirs(fsys, above); err != nil {
+			return err
+		}
+	}
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(fsys, above)
+}
+
+func syncDir(fsys vfs.FS, dir string) error {
+	f, err := fsys.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func writeFile(fsys vfs.FS, path string, data []byte) error {
+	f, err := fsys.Create(path, vfs.Unspecified)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func removeFile(fsys vfs.FS, path string) error {
+	if err := fsys.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

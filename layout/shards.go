@@ -1,0 +1,383 @@
+package layout
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"sync"
+
+	"github.com/sherd-storage/sherd/bitrot"
+	"github.com/sherd-storage/sherd/internal/vfs"
+	"github.com/sherd-storage/sherd/internal/vfs/latch"
+)
+
+// shards are the shard files of a disk.
+type shards struct {
+	d  *disk
+	fs vfs.FS
+
+	mu      sync.Mutex // guards writing
+	writing map[DataID]struct{}
+}
+
+var _ Shards = (*shards)(nil)
+
+func (s *shards) init(d *disk) {
+	s.d, s.fs, s.writing = d, d.fs, map[DataID]struct{}{}
+}
+
+func (s *shards) dir(id DataID) string {
+	return s.fs.PathJoin(s.d.path, nameShards, fmt.Sprintf("%02x", byte(id.Counter)))
+}
+
+func (s *shards) path(id DataID) string { return s.fs.PathJoin(s.dir(id), id.String()) }
+
+// problem says what an error of the file system means to a caller.
+func problem(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, latch.ErrLatched):
+		return fmt.Errorf("%w: %w", ErrBroken, err)
+	case latch.IsSpace(err):
+		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	return err
+}
+
+// ready tells whether shard files may be used, and whether p may change them.
+func (s *shards) ready(ctx context.Context, p *Promise) error {
+	if s.d.ended.Load() {
+		return ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	if p == nil {
+		return nil
+	}
+	if err := s.d.latch.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrBroken, err)
+	}
+	return s.d.promised(*p)
+}
+
+// Create implements Shards.
+func (s *shards) Create(ctx context.Context, p Promise, h ShardHeader) (ShardWriter, error) {
+	if err := s.ready(ctx, &p); err != nil {
+		return nil, err
+	}
+	header, err := EncodeShardHeader(&h)
+	if err != nil {
+		return nil, err
+	}
+	if !s.begin(h.Data) {
+		return nil, fmt.Errorf("%w: %s is being written", ErrExists, h.Data)
+	}
+	w := &shardWriter{s: s, promise: p, header: h, path: s.path(h.Data)}
+	if h.Replace {
+		w.path += ".tmp"
+	} else if _, err := s.fs.Stat(w.path); !errors.Is(err, fs.ErrNotExist) {
+		s.end(h.Data)
+		if err == nil {
+			err = fmt.Errorf("%w: %s", ErrExists, h.Data)
+		}
+		return nil, err
+	}
+	if w.file, err = s.fs.Create(w.path, vfs.Unspecified); err != nil {
+		s.end(h.Data)
+		return nil, problem(err)
+	}
+	if err := w.put(header); err != nil {
+		return nil, errors.Join(err, w.Abort())
+	}
+	return w, nil
+}
+
+func (s *shards) begin(id DataID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, taken := s.writing[id]; taken {
+		return false
+	}
+	s.writing[id] = struct{}{}
+	return true
+}
+
+func (s *shards) end(id DataID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.writing, id)
+}
+
+// shardWriter writes a shard file. One goroutine at a time.
+type shardWriter struct {
+	s       *shards
+	promise Promise
+	header  ShardHeader
+	path    string
+	file    vfs.File
+	framed  int64 // bytes of frames
+	err     error // the first that a write had
+	ended   bool
+}
+
+// Write implements ShardWriter.
+func (w *shardWriter) Write(p []byte) (int, error) {
+	if w.ended {
+		return 0, ErrClosed
+	}
+	if err := w.put(p); err != nil {
+		return 0, err
+	}
+	w.framed += int64(len(p))
+	return len(p), nil
+}
+
+func (w *shardWriter) put(p []byte) error {
+	if w.err != nil {
+		return w.err
+	}
+	if !w.s.d.space.Room(int64(len(p))) {
+		w.err = fmt.Errorf("%w: %d bytes would go below the reserve", ErrNoSpace, len(p))
+		return w.err
+	}
+	if _, err := w.file.Write(p); err != nil {
+		w.err = problem(err)
+		return w.err
+	}
+	w.s.d.space.Wrote(int64(len(p)))
+	return nil
+}
+
+// Commit implements ShardWriter. After the sync of the file a crash leaves the
+// whole shard under no name, or under the one that it is to have; after the
+// sync of the directory, under that one.
+func (w *shardWriter) Commit(ctx context.Context, t Trailer) error {
+	if w.ended {
+		return ErrClosed
+	}
+	err := w.s.ready(ctx, &w.promise)
+	if err == nil {
+		err = w.finish(&t)
+	}
+	if err != nil {
+		return errors.Join(err, w.Abort())
+	}
+	w.ended = true
+	w.s.end(w.header.Data)
+	return nil
+}
+
+func (w *shardWriter) finish(t *Trailer) error {
+	if framed, err := bitrot.EncodedBytes(t.Payload); err != nil || framed != w.framed {
+		return fmt.Errorf("%w: %d bytes of frames are no shard of %d", ErrBadRecord, w.framed, t.Payload)
+	}
+	trailer, err := EncodeTrailer(t, w.header.Data, w.header.Shard)
+	if err != nil {
+		return err
+	}
+	if err := w.put(trailer); err != nil {
+		return err
+	}
+	if err := w.file.SyncData(); err != nil {
+		return problem(err)
+	}
+	err = w.file.Close()
+	w.file = nil
+	if err != nil {
+		return problem(err)
+	}
+	if w.header.Replace {
+		if err := w.s.fs.Rename(w.path, w.s.path(w.header.Data)); err != nil {
+			return problem(err)
+		}
+	}
+	return problem(syncDir(w.s.fs, w.s.dir(w.header.Data)))
+}
+
+// Abort implements ShardWriter.
+func (w *shardWriter) Abort() error {
+	if w.ended {
+		return nil
+	}
+	w.ended = true
+	defer w.s.end(w.header.Data)
+	var err error
+	if w.file != nil {
+		err = w.file.Close()
+	}
+	if w.s.d.latch.Err() != nil {
+		return nil // nothing is changed any more: the next search for garbage finds it
+	}
+	return errors.Join(err, removeFile(w.s.fs, w.path))
+}
+
+// shardFile reads a shard file.
+type shardFile struct {
+	vfs.File
+	header ShardHeader
+}
+
+// ReadAt implements ShardFile: from the first frame on.
+func (f *shardFile) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, fmt.Errorf("%w: offset %d", ErrDamaged, off)
+	}
+	return f.File.ReadAt(p, off+ShardHeaderBytes)
+}
+
+// Header implements ShardFile.
+func (f *shardFile) Header() ShardHeader { return f.header }
+
+// Open implements Shards.
+func (s *shards) Open(ctx context.Context, ref ShardRef) (ShardFile, error) {
+	f, err := s.open(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func (s *shards) open(ctx context.Context, ref ShardRef) (*shardFile, error) {
+	if err := s.ready(ctx, nil); err != nil {
+		return nil, err
+	}
+	f, err := s.fs.Open(s.path(ref.Data))
+	if err != nil {
+		return nil, problem(err)
+	}
+	h, err := readHeader(f)
+	switch {
+	case err != nil:
+	case h.Data != ref.Data || h.Shard != ref.Shard:
+		err = fmt.Errorf("%w: the file of %s is shard %d of %s", ErrDamaged, ref.Data, h.Shard, h.Data)
+	case h.Deployment != s.d.id.Deployment || h.Pool != s.d.id.Pool || h.Set != s.d.id.Set:
+		err = fmt.Errorf("%w: the file of %s belongs to set %d of pool %d of %s", ErrDamaged, ref.Data, h.Set, h.Pool, h.Deployment)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &shardFile{File: f, header: h}, nil
+}
+
+func readHeader(f vfs.File) (ShardHeader, error) {
+	var b [ShardHeaderBytes]byte
+	if _, err := f.ReadAt(b[:], 0); errors.Is(err, io.EOF) {
+		return ShardHeader{}, fmt.Errorf("%w: a shard file that ends in its header", ErrDamaged)
+	} else if err != nil {
+		return ShardHeader{}, err
+	}
+	return DecodeShardHeader(b[:])
+}
+
+// Verify implements Shards.
+func (s *shards) Verify(ctx context.Context, ref ShardRef) error {
+	f, err := s.open(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.verify(ref), f.Close())
+}
+
+func (f *shardFile) verify(ref ShardRef) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	tail := make([]byte, min(info.Size()-ShardHeaderBytes, maxTrailer+ShardFooterBytes))
+	if _, err := f.File.ReadAt(tail, info.Size()-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	t, n, err := DecodeTrailer(tail, ref.Data, ref.Shard)
+	if err != nil {
+		return err
+	}
+	framed, err := bitrot.EncodedBytes(t.Payload)
+	if err != nil || framed+ShardHeaderBytes+int64(n) != info.Size() || ref.Payload >= 0 && t.Payload != ref.Payload {
+		return fmt.Errorf("%w: %s has %d bytes and says that it is a shard of %d", ErrDamaged, ref.Data, info.Size(), t.Payload)
+	}
+	return f.verifyLast(ref, t.Payload)
+}
+
+// verifyLast reads the last frame: a file whose length was made durable and
+// whose bytes were not ends in zeros.
+func (f *shardFile) verifyLast(ref ShardRef, payload int64) error {
+	frames, err := bitrot.Frames(payload)
+	if err != nil {
+		return err
+	}
+	off, err := bitrot.FrameOffset(frames - 1)
+	if err != nil {
+		return err
+	}
+	size, err := bitrot.FramePayload(payload, frames-1)
+	if err != nil {
+		return err
+	}
+	last := make([]byte, size+bitrot.SumBytes)
+	if _, err := f.ReadAt(last, off); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	id := bitrot.ShardID{Data: ref.Data.Bytes(), Shard: uint8(ref.Shard)}
+	if _, err := bitrot.NewSealer().Open(last, id, frames-1, true); err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return nil
+}
+
+// Quarantine implements Shards.
+func (s *shards) Quarantine(ctx context.Context, p Promise, data DataID, reason string) error {
+	if err := s.ready(ctx, &p); err != nil {
+		return err
+	}
+	return s.putAside(data, reason)
+}
+
+func (s *shards) putAside(data DataID, reason string) error {
+	if err := quarantine(s.fs, s.d.path, s.path(data), data.String(), reason, s.d.opts.Now()); err != nil {
+		return problem(err)
+	}
+	return problem(syncDir(s.fs, s.dir(data)))
+}
+
+// List implements Shards.
+func (s *shards) List(ctx context.Context, dir byte) ([]DataID, error) {
+	if err := s.ready(ctx, nil); err != nil {
+		return nil, err
+	}
+	names, err := s.fs.List(s.fs.PathJoin(s.d.path, nameShards, fmt.Sprintf("%02x", dir)))
+	if err != nil {
+		return nil, problem(err)
+	}
+	var out []DataID
+	for _, name := range names {
+		var b [DataIDBytes]byte
+		name = strings.TrimSuffix(name, ".tmp")
+		if len(name) != 2*DataIDBytes || name != strings.ToLower(name) {
+			continue
+		}
+		if n, err := hex.Decode(b[:], []byte(name)); err == nil && n == len(b) && b[len(b)-1] == dir {
+			out = append(out, DataIDFrom(b))
+		}
+	}
+	return out, nil
+}
+
+// Remove implements Shards.
+func (s *shards) Remove(ctx context.Context, p Promise, data DataID) error {
+	if err := s.ready(ctx, &p); err != nil {
+		return err
+	}
+	if !s.begin(data) {
+		return fmt.Errorf("%w: %s is being written", ErrExists, data)
+	}
+	defer s.end(data)
+	return problem(errors.Join(removeFile(s.fs, s.path(data)), removeFile(s.fs, s.path(data)+".tmp")))
+}

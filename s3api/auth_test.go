@@ -1,0 +1,347 @@
+// Goal: nothing passes but what was signed by somebody who may. Method: a matrix
+// of every operation by every way of being somebody or nobody, every header that
+// must be signed, requests changed after they were signed, and a secret that
+// would be seen wherever it leaked.
+package s3api_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sherd-storage/sherd"
+	"github.com/sherd-storage/sherd/s3api"
+)
+
+// requestFor asks for an operation, of things that are not there.
+func requestFor(o s3api.Operation) request {
+	q := request{method: o.Method, path: map[s3api.Level]string{
+		s3api.ServiceLevel: "/", s3api.BucketLevel: "/nowhere", s3api.ObjectLevel: "/nowhere/key",
+	}[o.Level]}
+	values := map[string]string{"partNumber": "1", "uploadId": "none"}
+	for i, selector := range o.Query {
+		separator := "&"
+		if i == 0 {
+			separator = "?"
+		}
+		q.path += separator + selector
+		if !strings.Contains(selector, "=") {
+			q.path += "=" + values[selector]
+		}
+	}
+	if o.Header != "" {
+		q.header = map[string]string{o.Header: "/nowhere/source"}
+	}
+	return q
+}
+
+// caller is a way of being somebody, and the code that everybody of that kind
+// gets; "" where it depends on the operation.
+type caller struct {
+	name   string
+	change func(*request)
+	code   string
+}
+
+func callers() []caller {
+	late := now().Add(-16 * time.Minute)
+	return []caller{
+		{"nobody", func(q *request) { q.style = byNothing }, "AccessDenied"},
+		{"header", func(q *request) {}, ""},
+		{"unsigned payload", func(q *request) { q.style = byHeaderUnsignedPayload }, ""},
+		{"presigned", func(q *request) { q.style = byQuery }, ""},
+		{"chunks", func(q *request) { q.style = byChunks }, ""},
+		{"chunks and trailer", func(q *request) { q.style = byChunksTrailer }, ""},
+		{"unsigned trailer", func(q *request) { q.style = byUnsignedTrailer }, ""},
+		{"header of long ago", func(q *request) { q.at = late }, "RequestTimeTooSkewed"},
+		{"header of the future", func(q *request) { q.at = now().Add(16 * time.Minute) }, "RequestTimeTooSkewed"},
+		{"expired", func(q *request) { q.style, q.at = byQuery, late }, "AccessDenied"},
+		{"not yet valid", func(q *request) { q.style, q.at = byQuery, now().Add(16*time.Minute) }, "AccessDenied"},
+		{"wrong secret", func(q *request) { q.secret = "wrong" }, "SignatureDoesNotMatch"},
+		{"wrong secret, presigned", func(q *request) { q.style, q.secret = byQuery, "wrong" }, "SignatureDoesNotMatch"},
+		{"wrong secret, chunks", func(q *request) { q.style, q.secret = byChunks, "wrong" }, "SignatureDoesNotMatch"},
+		{"wrong secret, unsigned trailer", func(q *request) { q.style, q.secret = byUnsignedTrailer, "wrong" }, "SignatureDoesNotMatch"},
+		{"unknown key", func(q *request) { q.key = unknownKey }, "InvalidAccessKeyId"},
+		{"unknown key, presigned", func(q *request) { q.style, q.key = byQuery, unknownKey }, "InvalidAccessKeyId"},
+		{"another path", func(q *request) { q.tamper = func(r *http.Request) { r.URL.Path += "x" } }, "SignatureDoesNotMatch"},
+		{"another query", func(q *request) { q.tamper = func(r *http.Request) { r.URL.RawQuery += "&extra" } }, "SignatureDoesNotMatch"},
+		{"another host", func(q *request) { q.tamper = func(r *http.Request) { r.Host = "elsewhere" } }, "SignatureDoesNotMatch"},
+		{"added header", func(q *request) { q.tamper = add("X-Amz-Meta-A", "b") }, "AccessDenied"},
+		{"added copy source, presigned", func(q *request) { q.style, q.tamper = byQuery, add("X-Amz-Copy-Source", "/a/b") }, "AccessDenied"},
+		{"security token", func(q *request) { q.header = with(q.header, "X-Amz-Security-Token", "t") }, "InvalidToken"},
+		{"basic", func(q *request) { q.style, q.tamper = byNothing, add("Authorization", "Basic QTpC") }, "InvalidArgument"},
+		{"version 2", func(q *request) { q.style, q.tamper = byNothing, add("Authorization", "AWS A:B") }, "InvalidRequest"},
+		{"version 4a", func(q *request) { q.style, q.tamper = byNothing, add("Authorization", "AWS4-ECDSA-P256-SHA256 A") }, "InvalidArgument"},
+		{"no components", func(q *request) { q.style, q.tamper = byNothing, add("Authorization", "AWS4-HMAC-SHA256 A") }, "AuthorizationHeaderMalformed"},
+		{"two ways", func(q *request) { q.style, q.tamper = byQuery, add("Authorization", "AWS4-HMAC-SHA256 A") }, "InvalidArgument"},
+		{"two headers", func(q *request) {
+			q.tamper = func(r *http.Request) { r.Header.Add("Authorization", r.Header.Get("Authorization")) }
+		}, "InvalidArgument"},
+		{"half of a query", func(q *request) {
+			q.style, q.tamper = byNothing, func(r *http.Request) { r.URL.RawQuery += "&X-Amz-Credential=" + fullKey }
+		}, "AuthorizationQueryParametersError"},
+	}
+}
+
+func add(name, value string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Add(name, value) }
+}
+
+func with(header map[string]string, name, value string) map[string]string {
+	out := map[string]string{name: value}
+	for n, v := range header {
+		out[n] = v
+	}
+	return out
+}
+
+func TestMatrixOfOperationsAndCallers(t *testing.T) {
+	h := newHarness(t, nil, nil)
+	for _, o := range s3api.Operations() {
+		for _, c := range callers() {
+			q := requestFor(o)
+			c.change(&q)
+			a := h.do(q)
+			text := fmt.Sprintf("%s by %s: %d %s", o.Name, c.name, a.status, a.body)
+			if o.Method == http.MethodHead && c.code != "" {
+				require.GreaterOrEqual(t, a.status, 400, text)
+				require.Empty(t, a.body, text)
+				continue
+			}
+			switch {
+			case c.code != "":
+				require.Equal(t, c.code, a.code, text)
+			case !o.Built:
+				require.Equal(t, "NotImplemented", a.code, text)
+			default:
+				require.NotContains(t, []string{"AccessDenied", "SignatureDoesNotMatch", "NotImplemented", "InternalError", "MethodNotAllowed"}, a.code, text)
+			}
+		}
+	}
+}
+
+func TestAnotherMethodThanWasSigned(t *testing.T) {
+	h := newHarness(t, nil, nil)
+	h.put("/bucket/a", "x")
+	for _, style := range []style{byHeader, byQuery} {
+		a := h.do(request{method: "GET", path: "/bucket/a", style: style, tamper: func(r *http.Request) { r.Method = "DELETE" }})
+		require.Equal(t, "SignatureDoesNotMatch", a.code)
+	}
+	require.Equal(t, []string{"a"}, h.objects())
+	require.Equal(t, "MethodNotAllowed", h.do(request{method: "PATCH", path: "/bucket/a"}).code)
+	require.Equal(t, "AccessDenied", h.do(request{method: "PATCH", path: "/bucket/a", style: byNothing}).code)
+}
+
+func TestReadOnlyReadsOnly(t *testing.T) {
+	h := newHarness(t, nil, nil)
+	for _, o := range s3api.Operations() {
+		q := requestFor(o)
+		q.key = readKey
+		a := h.do(q)
+		reads := strings.HasPrefix(o.Action, "s3:Get") || strings.HasPrefix(o.Action, "s3:List")
+		switch {
+		case o.Action == "": // decided key by key
+		case !reads && o.Method != http.MethodHead:
+			require.Equal(t, "AccessDenied", a.code, o.Name)
+		default:
+			require.NotEqual(t, http.StatusForbidden, a.status, o.Name)
+		}
+	}
+	require.Empty(t, h.objects())
+	h.put("/bucket/kept", "x")
+	a := h.do(request{method: "POST", path: "/bucket?delete", key: readKey, header: map[string]string{"Content-Md5": md5Of(deleteKept)}, body: deleteKept})
+	require.Contains(t, a.body, "<Code>AccessDenied</Code>")
+	require.Equal(t, []string{"kept"}, h.objects())
+	a = h.do(request{method: "GET", path: "/bucket/kept", key: readKey, header: map[string]string{"X-Amz-Bypass-Governance-Retention": "true"}})
+	require.Equal(t, "AccessDenied", a.code)
+}
+
+const deleteKept = "<Delete><Object><Key>kept</Key></Object></Delete>"
+
+// asked records what the handler asks for, and allows it or not.
+type asked struct {
+	actions []string
+	deny    string
+}
+
+func (a *asked) Authorize(_ context.Context, _ s3api.Identity, action string, on s3api.Resource) error {
+	text := action + " " + on.Bucket + "/" + on.Key + "?" + on.VersionID
+	a.actions = append(a.actions, text)
+	if text == a.deny {
+		return &s3api.Error{Code: "AccessDenied"}
+	}
+	return nil
+}
+
+func TestWhatIsAskedFor(t *testing.T) {
+	for _, c := range []struct {
+		q    request
+		want []string
+	}{
+		{request{method: "GET", path: "/"}, []string{"s3:ListAllMyBuckets /?"}},
+		{request{method: "GET", path: "/bucket/a?versionId=null"}, []string{"s3:GetObjectVersion bucket/a?null"}},
+		{request{method: "DELETE", path: "/bucket/a?versionId=null"}, []string{"s3:DeleteObjectVersion bucket/a?null"}},
+		{request{method: "PUT", path: "/bucket/a", header: map[string]string{"X-Amz-Tagging": "a=b"}},
+			[]string{"s3:PutObject bucket/a?", "s3:PutObjectTagging bucket/a?"}},
+		{request{method: "PUT", path: "/bucket/b", header: map[string]string{"X-Amz-Copy-Source": "/other/a%2Fb?versionId=null"}},
+			[]string{"s3:PutObject bucket/b?", "s3:GetObjectVersion other/a/b?null"}},
+		{request{method: "PUT", path: "/bucket/b?partNumber=1&uploadId=u", header: map[string]string{"X-Amz-Copy-Source": "other/a"}},
+			[]string{"s3:PutObject bucket/b?", "s3:GetObject other/a?"}},
+		{request{method: "DELETE", path: "/bucket/a", header: map[string]string{"X-Amz-Bypass-Governance-Retention": "true"}},
+			[]string{"s3:DeleteObject bucket/a?", "s3:BypassGovernanceRetention bucket/a?"}},
+	} {
+		for _, denied := range c.want {
+			may := &asked{deny: denied}
+			h := newHarness(t, func(o *s3api.Options) { o.Authorizer = may }, nil)
+			require.Equal(t, "AccessDenied", h.do(c.q).code, "%s %s without %s", c.q.method, c.q.path, denied)
+			may.actions, may.deny = nil, ""
+			h.do(c.q)
+			require.Equal(t, c.want, may.actions[:len(c.want)])
+		}
+	}
+}
+
+// Who may not list does not learn what is missing, nor does a condition tell him.
+func TestNoOracle(t *testing.T) {
+	may := &asked{deny: "s3:ListBucket bucket/?"}
+	h := newHarness(t, func(o *s3api.Options) { o.Authorizer = may }, nil)
+	require.Equal(t, "AccessDenied", h.get("/bucket/missing").code)
+	require.Equal(t, http.StatusForbidden, h.do(request{method: "HEAD", path: "/bucket/missing"}).status)
+	may.deny = "s3:GetObject bucket/there?"
+	h.put("/bucket/there", "x")
+	for _, header := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "Range"} {
+		a := h.do(request{method: "GET", path: "/bucket/there", header: map[string]string{header: "bytes=9-"}})
+		require.Equal(t, "AccessDenied", a.code, header)
+	}
+}
+
+func TestHeadersThatMustBeSigned(t *testing.T) {
+	h := newHarness(t, nil, nil)
+	for _, style := range []style{byHeader, byQuery, byUnsignedTrailer} {
+		for name, value := range map[string]string{
+			"X-Amz-Meta-A": "b", "X-Amz-Acl": "public-read", "X-Amz-Copy-Source": "/a/b", "X-Amz-Anything": "x",
+			"Content-Md5": md5Of("x"), "Content-Type": "text/plain",
+		} {
+			q := request{method: "PUT", path: "/bucket/a", body: "x", style: style, header: map[string]string{name: value}, unsigned: []string{strings.ToLower(name)}}
+			a := h.do(q)
+			require.Equal(t, http.StatusForbidden, a.status, name)
+			require.Equal(t, "AccessDenied", a.code, name)
+			require.Contains(t, a.body, "<HeadersNotSigned>"+strings.ToLower(name)+"</HeadersNotSigned>")
+		}
+		h.ok(request{method: "PUT", path: "/bucket/a", body: "x", style: style, header: map[string]string{"X-Amz-Meta-A": "b", "Content-Type": "text/plain"}})
+	}
+}
+
+func TestPresignedParametersCountAsHeaders(t *testing.T) {
+	h := newHarness(t, nil, nil)
+	h.ok(request{method: "PUT", path: "/bucket/a?x-amz-meta-colour=blue&x-amz-checksum-crc32=" + strings.ReplaceAll(crc("x"), "+", "%2B"), body: "x", style: byQuery})
+	a := h.get("/bucket/a")
+	require.Equal(t, []string{"blue"}, a.header["x-amz-meta-colour"])
+	a = h.do(request{method: "PUT", path: "/bucket/b?x-amz-meta-colour=blue", body: "x"})
+	require.Equal(t, http.StatusOK, a.status)
+	require.Empty(t, h.get("/bucket/b").header["x-amz-meta-colour"], "only what a presigned request has in its query counts")
+	h.ok(request{method: "PUT", path: "/bucket/c?X-Amz-Copy-Source=bucket%2Fa", style: byQuery})
+	require.Equal(t, "x", h.get("/bucket/c").body)
+	require.Equal(t, "text/a", h.do(request{method: "GET", path: "/bucket/a?response-content-type=text/a", style: byQuery}).header.Get("Content-Type"))
+}
+
+func TestPresignedLifetime(t *testing.T) {
+	h := newHarness(t, nil, nil)
+	h.put("/bucket/a", "x")
+	q := request{method: "GET", path: "/bucket/a", style: byQuery, expires: 604_800, at: now().Add(-604_800 * time.Second)}
+	h.ok(q)
+	q.at = q.at.Add(-time.Second)
+	require.Equal(t, "AccessDenied", h.do(q).code)
+}
+
+func TestRegion(t *testing.T) {
+	keys, err := s3api.NewCredentials(s3api.Credential{AccessKey: fullKey, SecretKey: canary, Access: s3api.FullAccess})
+	require.NoError(t, err)
+	h := newHarness(t, func(o *s3api.Options) { o.Authenticator = s3api.NewSigV4(keys, "eu-north-1") }, nil)
+	a := h.get("/")
+	require.Equal(t, "AuthorizationHeaderMalformed", a.code)
+	require.Contains(t, a.body, "<Region>eu-north-1</Region>")
+	require.Equal(t, "AuthorizationQueryParametersError", h.do(request{method: "GET", path: "/", style: byQuery}).code)
+}
+
+func TestNoHandlerWithoutAuthentication(t *testing.T) {
+	store, err := sherd.NewMemory(1, nil)
+	require.NoError(t, err)
+	defer store.Close()
+	keys, err := s3api.NewCredentials(s3api.Credential{AccessKey: "abc", SecretKey: "12345678", Access: s3api.ReadOnly})
+	require.NoError(t, err)
+	for name, o := range map[string]*s3api.Options{
+		"nothing":          nil,
+		"no authenticator": {Authorizer: keys},
+		"no authorizer":    {Authenticator: s3api.NewSigV4(keys, "")},
+		"relative prefix":  {Authenticator: s3api.NewSigV4(keys, ""), Authorizer: keys, Prefix: "s3"},
+		"negative limit":   {Authenticator: s3api.NewSigV4(keys, ""), Authorizer: keys, Limits: s3api.Limits{XMLBytes: -1}},
+	} {
+		_, err := s3api.New(store, o)
+		require.Error(t, err, name)
+	}
+	_, err = s3api.New(nil, &s3api.Options{Authenticator: s3api.NewSigV4(keys, ""), Authorizer: keys})
+	require.Error(t, err)
+}
+
+func TestCredentials(t *testing.T) {
+	good := s3api.Credential{AccessKey: "abc", SecretKey: canary, Access: s3api.ReadOnly}
+	for name, list := range map[string][]s3api.Credential{
+		"none":         {},
+		"short key":    {{AccessKey: "ab", SecretKey: canary, Access: s3api.ReadOnly}},
+		"space":        {{AccessKey: "a b c", SecretKey: canary, Access: s3api.ReadOnly}},
+		"short secret": {{AccessKey: "abc", SecretKey: "1234567", Access: s3api.ReadOnly}},
+		"no access":    {{AccessKey: "abc", SecretKey: canary}},
+		"twice":        {good, good},
+	} {
+		_, err := s3api.NewCredentials(list...)
+		require.Error(t, err, name)
+		require.NotContains(t, err.Error(), canary)
+	}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).InfoContext(t.Context(), "made", "credential", good)
+	for _, text := range []string{fmt.Sprint(good), fmt.Sprintf("%+v %#v %s", good, good, good), log.String()} {
+		require.NotContains(t, text, canary)
+		require.Contains(t, text, "abc")
+	}
+	keys, err := s3api.NewCredentials(good)
+	require.NoError(t, err)
+	_, _, err = keys.Lookup(t.Context(), "other")
+	require.ErrorIs(t, err, s3api.ErrUnknownKey)
+	require.Error(t, keys.Authorize(t.Context(), s3api.Identity{ID: "abc"}, "s3:GetObject", s3api.Resource{}), "an identity that is not whole")
+}
+
+// broken is an authenticator, authorizer and keyring that cannot tell.
+type broken struct{}
+
+func (broken) Authenticate(*http.Request, time.Time) (*s3api.Verified, error) { return nil, errBroken }
+func (broken) Authorize(context.Context, s3api.Identity, string, s3api.Resource) error {
+	return errBroken
+}
+func (broken) Lookup(context.Context, string) (string, s3api.Identity, error) {
+	return canary, s3api.Identity{}, errBroken
+}
+
+var errBroken = errors.New("the directory of users is out of reach")
+
+func TestWhatCannotBeToldIsNotAllowed(t *testing.T) {
+	for name, change := range map[string]func(*s3api.Options){
+		"authenticator": func(o *s3api.Options) { o.Authenticator = broken{} },
+		"authorizer":    func(o *s3api.Options) { o.Authorizer = broken{} },
+		"keyring":       func(o *s3api.Options) { o.Authenticator = s3api.NewSigV4(broken{}, "") },
+	} {
+		h := newHarness(t, change, nil)
+		a := h.do(request{method: "PUT", path: "/bucket/a", body: "x"})
+		require.Equal(t, "InternalError", a.code, name)
+		require.NotContains(t, a.body, errBroken.Error(), name)
+		require.Contains(t, h.log.String(), errBroken.Error(), name)
+		require.Empty(t, h.objects(), name)
+	}
+}

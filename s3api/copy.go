@@ -1,0 +1,146 @@
+package s3api
+
+import (
+	"encoding/xml"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/sherd-storage/sherd"
+	"github.com/sherd-storage/sherd/internal/checksum"
+	"github.com/sherd-storage/sherd/s3api/internal/wire"
+)
+
+func (c *call) copyObject() error {
+	o, err := c.putOptions()
+	if err != nil {
+		return err
+	}
+	options := &sherd.CopyOptions{PutOptions: *o}
+	options.Verify = nil
+	if options.ReplaceMetadata, err = c.directive("X-Amz-Metadata-Directive"); err != nil {
+		return err
+	}
+	if options.ReplaceTags, err = c.directive("X-Amz-Tagging-Directive"); err != nil {
+		return err
+	}
+	if name := c.Header.Get("X-Amz-Checksum-Algorithm"); name != "" {
+		algorithm, err := checksum.ParseAlgorithm(strings.ToUpper(name))
+		if err != nil {
+			return err
+		}
+		options.Checksum = &sherd.ChecksumRequest{Algorithms: []sherd.ChecksumAlgorithm{algorithm}}
+	}
+	itself := c.source.Bucket == c.bucket && c.source.Key == c.key && c.source.VersionID == ""
+	if itself && !options.ReplaceMetadata && !options.ReplaceTags && c.Header.Get("X-Amz-Storage-Class") == "" && options.Checksum == nil {
+		return fail("InvalidRequest").saying("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	}
+	if err := c.checkSourceSize(); err != nil {
+		return err
+	}
+	info, err := c.store.Copy(c.ctx(), c.storeSource(), c.bucket, c.key, options)
+	if err != nil {
+		return err
+	}
+	c.versions(&info)
+	return c.answer(&wire.CopyResult{
+		XMLName: xml.Name{Local: "CopyObjectResult"}, Namespace: wire.Namespace, LastModified: wire.Stamp(info.Modified),
+		ETag: wire.Quote(info.ETag), Sums: sumsOf(info.Checksums),
+	})
+}
+
+// checkSourceSize keeps to the size of what one CopyObject copies.
+func (c *call) checkSourceSize() error {
+	info, err := c.store.Stat(c.ctx(), c.source.Bucket, c.source.Key, &sherd.GetOptions{VersionID: c.source.VersionID})
+	if err != nil {
+		return c.unreadable(err, &sherd.GetOptions{VersionID: c.source.VersionID})
+	}
+	if info.Size > c.opt.Limits.PutBytes {
+		return fail("InvalidRequest").saying("The specified copy source is larger than the maximum allowable size for a copy source: " +
+			strconv.FormatInt(c.opt.Limits.PutBytes, 10))
+	}
+	if info.VersionID != "" {
+		c.w.Header().Set("X-Amz-Copy-Source-Version-Id", info.VersionID)
+	}
+	return nil
+}
+
+func (c *call) versions(info *sherd.ObjectInfo) {
+	if info.VersionID != "" {
+		c.w.Header().Set("X-Amz-Version-Id", info.VersionID)
+	}
+}
+
+// directive says whether a copy brings its own description.
+func (c *call) directive(name string) (bool, error) {
+	switch c.Header.Get(name) {
+	case "REPLACE":
+		return true, nil
+	case "COPY", "":
+		return false, nil
+	default:
+		return false, fail("InvalidArgument").saying("Unknown directive.").with("ArgumentName", strings.ToLower(name))
+	}
+}
+
+// storeSource is the source of a copy with its conditions.
+func (c *call) storeSource() sherd.Source {
+	const prefix = headerCopySource + "-"
+	return sherd.Source{
+		Bucket: c.source.Bucket, Key: c.source.Key, VersionID: c.source.VersionID,
+		Conditions: sherd.Conditions{
+			IfMatch: c.Header.Get(prefix + "If-Match"), IfNoneMatch: c.Header.Get(prefix + "If-None-Match"),
+			IfModifiedSince:   httpTime(c.Header.Get(prefix + "If-Modified-Since")),
+			IfUnmodifiedSince: httpTime(c.Header.Get(prefix + "If-Unmodified-Since")),
+		},
+	}
+}
+
+// uploadPartCopy reads the source and writes it as a part.
+func (c *call) uploadPartCopy() error {
+	number, upload, err := c.openPart()
+	if err != nil {
+		return err
+	}
+	source := c.storeSource()
+	options := &sherd.GetOptions{VersionID: source.VersionID, Conditions: source.Conditions}
+	if header := c.Header.Get("X-Amz-Copy-Source-Range"); header != "" {
+		wanted, err := wire.ParseSourceRange(header)
+		if err != nil {
+			return err
+		}
+		options.Range = storeRange(wanted)
+	}
+	object, err := c.store.Get(c.ctx(), source.Bucket, source.Key, options)
+	if errors.Is(err, sherd.ErrNotModified) {
+		return fail("PreconditionFailed")
+	}
+	if err != nil {
+		return c.unreadable(err, options)
+	}
+	defer object.Close()
+	if options.Range != nil && options.Range.End >= object.Info.Size {
+		return fail("InvalidRange").with("ActualObjectSize", strconv.FormatInt(object.Info.Size, 10))
+	}
+	if object.Length > c.opt.Limits.PutBytes {
+		return fail("InvalidRequest").saying("The specified copy source is larger than the maximum allowable size for a copy source: " +
+			strconv.FormatInt(c.opt.Limits.PutBytes, 10))
+	}
+	part := &sherd.PartOptions{MD5: true}
+	if upload.ChecksumAlgorithm != checksum.None {
+		part.Checksum = &sherd.ChecksumRequest{Algorithms: []sherd.ChecksumAlgorithm{upload.ChecksumAlgorithm}}
+	}
+	info, err := c.Handler.uploads.PutPart(c.ctx(), c.bucket, c.key, upload.ID, number, object, object.Length, part)
+	if err != nil {
+		return err
+	}
+	if object.Info.VersionID != "" {
+		c.w.Header().Set("X-Amz-Copy-Source-Version-Id", object.Info.VersionID)
+	}
+	sums := sumsOf(info.Checksums)
+	sums.Type = ""
+	return c.answer(&wire.CopyResult{
+		XMLName: xml.Name{Local: "CopyPartResult"}, Namespace: wire.Namespace, LastModified: wire.Stamp(info.Modified),
+		ETag: wire.Quote(info.ETag), Sums: sums,
+	})
+}

@@ -1,0 +1,128 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/xml"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Text is text that may hold anything, such as a key. Characters that XML 1.0
+// can't have are written as references to them, as the service does; a client
+// that has to read them asks for encoding-type=url.
+type Text string
+
+// MarshalXML writes the text.
+func (t Text) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
+	return e.EncodeElement(struct {
+		Inner string `xml:",innerxml"`
+	}{escapeXML(string(t))}, start)
+}
+
+func escapeXML(text string) string {
+	var b strings.Builder
+	for _, c := range text {
+		switch {
+		case c == '&':
+			b.WriteString("&amp;")
+		case c == '<':
+			b.WriteString("&lt;")
+		case c == '>':
+			b.WriteString("&gt;")
+		case c == '"':
+			b.WriteString("&#34;")
+		case c < ' ' || c == 0x7f || c == 0xfffe || c == 0xffff:
+			b.WriteString("&#x" + strconv.FormatInt(int64(c), 16) + ";")
+		default:
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
+}
+
+// Marshal writes a document with its declaration.
+func Marshal(document any) ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString(xml.Header)
+	if err := xml.NewEncoder(&b).Encode(document); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// EscapeKey is what encoding-type=url makes of a key: every byte but letters,
+// digits, '-', '.', '_', '*' and '/' is escaped, a space as %20, which clients
+// read alike whether or not '+' means a space to them.
+func EscapeKey(key string) string {
+	const digits = "0123456789ABCDEF"
+	out := make([]byte, 0, len(key)+8)
+	for i := range len(key) {
+		switch c := key[i]; {
+		case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9',
+			c == '-', c == '.', c == '_', c == '*', c == '/':
+			out = append(out, c)
+		default:
+			out = append(out, '%', digits[c>>4], digits[c&15])
+		}
+	}
+	return string(out)
+}
+
+// Stamp is a time as documents have it: UTC, milliseconds.
+func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// ParseStamp reads a time as documents and headers have it: RFC 3339 with any
+// fraction, or that of HTTP.
+func ParseStamp(text string) (time.Time, bool) {
+	for _, form := range [...]string{time.RFC3339Nano, "Mon, 02 Jan 2006 15:04:05 GMT", time.RFC850, time.ANSIC} {
+		if t, err := time.Parse(form, text); err == nil {
+			return t.UTC(), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// Quote is an entity tag as headers and documents have it.
+func Quote(tag string) string { return `"` + tag + `"` }
+
+// Unquote takes the quotes off an entity tag, and the mark of a weak one.
+func Unquote(tag string) string {
+	tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
+	if len(tag) >= 2 && tag[0] == '"' && tag[len(tag)-1] == '"' {
+		return tag[1 : len(tag)-1]
+	}
+	return tag
+}
+
+// ValidKey says whether a key can be one over S3: 1 to 1,024 bytes of UTF-8.
+// long says that it is only too long.
+func ValidKey(key string) (ok, long bool) {
+	const maxKeyBytes = 1024
+	if key == "" || !utf8.ValidString(key) {
+		return false, false
+	}
+	return len(key) <= maxKeyBytes, len(key) > maxKeyBytes
+}
+
+// ValidBucket says whether a name can be that of a new bucket (S3, user guide,
+// "General purpose bucket naming rules"): 3 to 63 lower-case letters, digits,
+// dots and hyphens, beginning and ending with a letter or digit, no two dots
+// together, not formed as an IPv4 address.
+func ValidBucket(name string) bool {
+	if len(name) < 3 || len(name) > 63 || strings.Contains(name, "..") {
+		return false
+	}
+	letters := false
+	for i := range len(name) {
+		c := name[i]
+		alphanumeric := 'a' <= c && c <= 'z' || '0' <= c && c <= '9'
+		edge := i == 0 || i == len(name)-1
+		if !alphanumeric && (edge || c != '.' && c != '-') {
+			return false
+		}
+		letters = letters || c != '.' && (c < '0' || c > '9')
+	}
+	return letters || strings.Count(name, ".") != 3
+}

@@ -1,0 +1,230 @@
+package s3api
+
+import (
+	"encoding/xml"
+
+	"github.com/sherd-storage/sherd"
+	"github.com/sherd-storage/sherd/s3api/internal/wire"
+)
+
+// page is what all listings of keys have in common.
+type page struct {
+	prefix, delimiter string
+	limit             int // entries at most
+	encoded           bool
+	encodingType      string
+}
+
+// newPage reads the parameters; limitName is what the limit is called.
+func (c *call) newPage(limitName string) (page, error) {
+	p := page{prefix: c.query.Get("prefix"), delimiter: c.query.Get("delimiter"), encodingType: c.query.Get("encoding-type")}
+	switch p.encodingType {
+	case "url":
+		p.encoded = true
+	case "":
+	default:
+		return p, fail("InvalidArgument").saying("Invalid Encoding Method specified in Request").
+			with("ArgumentName", "encoding-type").with("ArgumentValue", p.encodingType)
+	}
+	if c.Header.Get("X-Amz-Optional-Object-Attributes") != "" {
+		return p, fail("NotImplemented").with("Header", "x-amz-optional-object-attributes")
+	}
+	var err error
+	p.limit, err = c.number(limitName, maxPage, maxPage)
+	return p, err
+}
+
+// text is a key as the answer has it.
+func (p page) text(key string) wire.Text {
+	if p.encoded {
+		return wire.Text(wire.EscapeKey(key))
+	}
+	return wire.Text(key)
+}
+
+// optional is text, or nothing for an empty key.
+func (p page) optional(key string) *wire.Text {
+	if key == "" {
+		return nil
+	}
+	return pointer(p.text(key))
+}
+
+// contents is a page of objects.
+type contents struct {
+	objects   []wire.Object
+	prefixes  []wire.Prefix
+	last      string // the last key or common prefix
+	truncated bool
+}
+
+// contents reads one page behind a key.
+func (c *call) contents(p page, after string, owner *wire.Owner) (contents, error) {
+	var out contents
+	if p.limit == 0 {
+		_, err := c.store.StatBucket(c.ctx(), c.bucket)
+		return out, err
+	}
+	options := &sherd.ListOptions{Prefix: p.prefix, Delimiter: p.delimiter, StartAfter: after}
+	for info, err := range c.store.List(c.ctx(), c.bucket, options) {
+		if err != nil {
+			return out, err
+		}
+		if len(out.objects)+len(out.prefixes) == p.limit {
+			out.truncated = true
+			break
+		}
+		out.last = info.Key
+		if info.IsPrefix {
+			out.prefixes = append(out.prefixes, wire.Prefix{Prefix: p.text(info.Key)})
+			continue
+		}
+		out.objects = append(out.objects, wire.Object{
+			Key: p.text(info.Key), LastModified: wire.Stamp(info.Modified), ETag: wire.Quote(info.ETag),
+			Size: info.Size, StorageClass: storageClassName(info.StorageClass), Owner: owner,
+		})
+	}
+	return out, nil
+}
+
+// bucketOwner owns every object of the bucket, whoever wrote it: ownership is
+// enforced.
+func (c *call) bucketOwner() (*wire.Owner, error) {
+	info, err := c.store.StatBucket(c.ctx(), c.bucket)
+	if err != nil {
+		return nil, err
+	}
+	return &wire.Owner{ID: info.Owner}, nil
+}
+
+func (c *call) listObjects() error {
+	p, err := c.newPage("max-keys")
+	if err != nil {
+		return err
+	}
+	owner, err := c.bucketOwner()
+	if err != nil {
+		return err
+	}
+	marker := c.query.Get("marker")
+	found, err := c.contents(p, marker, owner)
+	if err != nil {
+		return err
+	}
+	result := &wire.ListObjects{
+		Namespace: wire.Namespace, Name: c.bucket, Prefix: p.text(p.prefix), Marker: p.text(marker), MaxKeys: p.limit,
+		Delimiter: p.optional(p.delimiter), IsTruncated: found.truncated, EncodingType: p.encodingType,
+		Contents: found.objects, CommonPrefixes: found.prefixes,
+	}
+	if found.truncated && p.delimiter != "" {
+		result.NextMarker = p.optional(found.last)
+	}
+	return c.answer(result)
+}
+
+func (c *call) listObjectsV2() error {
+	p, err := c.newPage("max-keys")
+	if err != nil {
+		return err
+	}
+	var owner *wire.Owner
+	if c.query.Get("fetch-owner") == "true" {
+		if owner, err = c.bucketOwner(); err != nil {
+			return err
+		}
+	}
+	startAfter := c.query.Get("start-after")
+	after := startAfter
+	result := &wire.ListObjectsV2{
+		Namespace: wire.Namespace, Name: c.bucket, Prefix: p.text(p.prefix), MaxKeys: p.limit,
+		Delimiter: p.optional(p.delimiter), EncodingType: p.encodingType, StartAfter: p.optional(startAfter),
+	}
+	if c.query.Has("continuation-token") {
+		given := c.query.Get("continuation-token")
+		result.ContinuationToken = pointer(wire.Text(given))
+		if after, err = parseToken(given); err != nil {
+			return err
+		}
+		if given == "" {
+			return fail("InvalidArgument").saying("The continuation token provided is incorrect").with("ArgumentName", "continuation-token")
+		}
+	}
+	found, err := c.contents(p, after, owner)
+	if err != nil {
+		return err
+	}
+	result.Contents, result.CommonPrefixes = found.objects, found.prefixes
+	result.KeyCount, result.IsTruncated = len(found.objects)+len(found.prefixes), found.truncated
+	if found.truncated {
+		result.NextContinuationToken = token(found.last)
+	}
+	return c.answer(result)
+}
+
+func (c *call) listVersions() error {
+	p, err := c.newPage("max-keys")
+	if err != nil {
+		return err
+	}
+	owner, err := c.bucketOwner()
+	if err != nil {
+		return err
+	}
+	keyMarker, versionMarker := c.query.Get("key-marker"), c.query.Get("version-id-marker")
+	if versionMarker != "" && keyMarker == "" {
+		return fail("InvalidArgument").saying("A version-id marker cannot be specified without a key marker.")
+	}
+	result := &wire.ListVersions{
+		Namespace: wire.Namespace, Name: c.bucket, Prefix: p.text(p.prefix), KeyMarker: p.text(keyMarker),
+		VersionIDMarker: versionMarker, MaxKeys: p.limit, Delimiter: p.optional(p.delimiter), EncodingType: p.encodingType,
+	}
+	if p.limit == 0 {
+		return c.answer(result)
+	}
+	options := &sherd.ListVersionsOptions{
+		Prefix: p.prefix, Delimiter: p.delimiter, KeyMarker: keyMarker, VersionMarker: versionMarker,
+	}
+	var last sherd.ObjectInfo
+	for info, err := range c.store.ListVersions(c.ctx(), c.bucket, options) {
+		if err != nil {
+			return err
+		}
+		if len(result.Versions)+len(result.CommonPrefixes) == p.limit {
+			result.IsTruncated, result.NextKeyMarker = true, p.optional(last.Key)
+			if !last.IsPrefix {
+				result.NextVersionIDMarker = versionName(&last)
+			}
+			break
+		}
+		last = info
+		if info.IsPrefix {
+			result.CommonPrefixes = append(result.CommonPrefixes, wire.Prefix{Prefix: p.text(info.Key)})
+			continue
+		}
+		result.Versions = append(result.Versions, p.version(&info, owner))
+	}
+	return c.answer(result)
+}
+
+// version is one version or delete marker as the answer has it.
+func (p page) version(info *sherd.ObjectInfo, owner *wire.Owner) wire.Version {
+	v := wire.Version{
+		XMLName: xml.Name{Local: "Version"}, Key: p.text(info.Key), VersionID: versionName(info), IsLatest: info.Latest,
+		LastModified: wire.Stamp(info.Modified), Owner: owner,
+	}
+	if info.DeleteMarker {
+		v.XMLName.Local = "DeleteMarker"
+		return v
+	}
+	v.ETag, v.Size, v.StorageClass = wire.Quote(info.ETag), &info.Size, storageClassName(info.StorageClass)
+	return v
+}
+
+// versionName is the id of a version in listings, where those of a bucket that
+// was never versioned are null.
+func versionName(info *sherd.ObjectInfo) string {
+	if info.VersionID == "" {
+		return sherd.NullVersionID
+	}
+	return info.VersionID
+}

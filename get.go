@@ -27,8 +27,9 @@ type GetOptions struct {
 // many bytes before it, whatever End says.
 type Range struct{ Start, End int64 }
 
-// within gives the range of an object's bytes, or ErrInvalidRange.
-func (r Range) within(size int64) (offset, length int64, err error) {
+// Within gives the range of an object of size bytes: where it begins and how
+// long it is. ErrInvalidRange: it has no byte of the object.
+func (r Range) Within(size int64) (offset, length int64, err error) {
 	start, end := r.Start, size
 	switch {
 	case r.Start < 0:
@@ -37,7 +38,7 @@ func (r Range) within(size int64) (offset, length int64, err error) {
 		if r.End < r.Start {
 			return 0, 0, fmt.Errorf("%w: from %d to %d", ErrInvalidRange, r.Start, r.End)
 		}
-		end = min(size, r.End+1)
+		end = min(size-1, r.End) + 1 // End may be the largest integer
 	}
 	if start >= size {
 		return 0, 0, fmt.Errorf("%w: it has %d bytes", ErrInvalidRange, size)
@@ -138,7 +139,7 @@ func (o *Object) choose(opt *GetOptions) (err error) {
 	case opt.Range != nil && opt.Part != 0:
 		return fmt.Errorf("%w: both a range and a part", ErrInvalidArgument)
 	case opt.Range != nil:
-		o.Offset, o.Length, err = opt.Range.within(o.v.Size)
+		o.Offset, o.Length, err = opt.Range.Within(o.v.Size)
 	case opt.Part != 0 && o.v.Place.Kind != layout.PlaceParts:
 		if opt.Part != 1 {
 			return fmt.Errorf("%w: the object is in one piece", ErrInvalidPart)

@@ -3,7 +3,6 @@ package layout
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -224,20 +223,21 @@ func (r *reader) Raw(slot Slot, position Position) (Kind, []byte, bool, error) {
 		return 0, nil, false, err
 	}
 	defer r.d.gate.leave()
-	r.buf = slot.appendKey(r.buf[:0], position)
-	value, closer, err := r.d.db.Get(r.buf)
-	if isAbsent(err) {
-		return 0, nil, false, nil
+	w, err := r.d.pool.take(position)
+	if err != nil {
+		return 0, nil, false, err
 	}
+	defer r.d.pool.give(w)
+	r.buf = slot.appendKey(r.buf[:0], position)
+	if !w.it.SeekPrefixGE(r.buf) || string(w.it.Key()) != string(r.buf) {
+		return 0, nil, false, w.it.Error()
+	}
+	value, err := w.it.ValueAndErr()
 	if err != nil {
 		return 0, nil, false, err
 	}
 	kind, content, err := splitValue(value)
-	content = append([]byte{}, content...)
-	if err := errors.Join(err, closer.Close()); err != nil {
-		return 0, nil, false, err
-	}
-	return kind, content, true, nil
+	return kind, append([]byte{}, content...), err == nil, err
 }
 
 func splitValue(value []byte) (Kind, []byte, error) {

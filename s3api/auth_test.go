@@ -116,6 +116,8 @@ func TestMatrixOfOperationsAndCallers(t *testing.T) {
 				continue
 			}
 			switch {
+			case o.Header == "X-Amz-Copy-Source" && strings.HasPrefix(c.name, "added copy source"):
+				require.Equal(t, "SignatureDoesNotMatch", a.code, text) // one was signed, two were sent
 			case c.code != "":
 				require.Equal(t, c.code, a.code, text)
 			case !o.Built:
@@ -136,7 +138,6 @@ func TestAnotherMethodThanWasSigned(t *testing.T) {
 	}
 	require.Equal(t, []string{"a"}, h.objects())
 	require.Equal(t, "MethodNotAllowed", h.do(request{method: "PATCH", path: "/bucket/a"}).code)
-	require.Equal(t, "AccessDenied", h.do(request{method: "PATCH", path: "/bucket/a", style: byNothing}).code)
 }
 
 func TestReadOnlyReadsOnly(t *testing.T) {

@@ -71,6 +71,9 @@ func (c *call) pass() error {
 	if err := c.authenticate(); err != nil {
 		return err
 	}
+	if routeErr != nil && c.Anonymous {
+		return fail("AccessDenied") // what is here and what is not is told to callers that are known
+	}
 	if routeErr != nil {
 		return routeErr
 	}
@@ -121,8 +124,12 @@ func (c *call) authenticate() error {
 	return nil
 }
 
-// authorize asks for every action that the request implies.
+// authorize asks for every action that the request implies. What is decided key
+// by key is nothing for nobody: it would have to be read first.
 func (c *call) authorize() error {
+	if c.Anonymous && c.operation.Action == "" {
+		return fail("AccessDenied")
+	}
 	resource := Resource{Bucket: c.bucket, Key: c.key, VersionID: c.query.Get("versionId")}
 	for _, action := range c.actions() {
 		if err := c.allow(action, resource); err != nil {

@@ -81,11 +81,11 @@ func storeRange(r wire.Range) *sherd.Range {
 	case !r.Given:
 		return nil
 	case r.Suffix > 0:
-		return &sherd.Range{Start: -r.Suffix, End: -1}
+		return &sherd.Range{Start: -min(r.Suffix, sherd.MaxObjectBytes), End: -1}
 	case r.Suffix == 0:
 		return &sherd.Range{Start: sherd.MaxObjectBytes + 1, End: -1} // no byte: never there
 	default:
-		return &sherd.Range{Start: r.First, End: r.Last}
+		return &sherd.Range{Start: min(r.First, sherd.MaxObjectBytes), End: min(r.Last, sherd.MaxObjectBytes)}
 	}
 }
 
@@ -122,7 +122,9 @@ func (c *call) headObject() error {
 	}
 	offset, length := int64(0), info.Size
 	if o.Range != nil {
-		offset, length = span(*o.Range, info.Size)
+		if offset, length, err = o.Range.Within(info.Size); err != nil {
+			return err
+		}
 	}
 	if o.Part > 0 && info.Parts > 0 {
 		// Only opening it tells where a part lies.
@@ -141,18 +143,6 @@ func (c *call) headObject() error {
 	}
 	c.w.WriteHeader(status)
 	return nil
-}
-
-// span is the bytes of a range that the store found to be within the object.
-func span(r sherd.Range, size int64) (offset, length int64) {
-	start, end := r.Start, size
-	switch {
-	case r.Start < 0:
-		start = max(0, size+r.Start)
-	case r.End >= 0:
-		end = min(size, r.End+1)
-	}
-	return start, end - start
 }
 
 // present sets the headers of an object that is read, and gives the status.

@@ -135,7 +135,7 @@ func bucketWrites() []Operation {
 		put("PutBucketWebsite", "website", "s3:PutBucketWebsite", nil),
 		row("CreateBucket", http.MethodPut, BucketLevel, "s3:CreateBucket", (*call).createBucket),
 
-		row("DeleteObjects", http.MethodPost, BucketLevel, "", (*call).deleteObjects, "delete"),
+		row("DeleteObjects", http.MethodPost, BucketLevel, "s3:DeleteObject", (*call).deleteObjects, "delete"),
 		row("CreateBucketMetadataConfiguration", http.MethodPost, BucketLevel, "s3:CreateBucketMetadataTableConfiguration", nil, "metadataConfiguration"),
 		row("CreateBucketMetadataTableConfiguration", http.MethodPost, BucketLevel, "s3:CreateBucketMetadataTableConfiguration", nil, "metadataTable"),
 		row("PostObject", http.MethodPost, BucketLevel, "s3:PutObject", nil),

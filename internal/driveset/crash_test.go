@@ -109,7 +109,7 @@ func crashPlaces(disks []*crashfs.FS) (out []driveset.Place) {
 var crashOptions = driveset.Options{Memory: true, ReserveBytes: -1}
 
 func TestCrashAnywhere(t *testing.T) {
-	drives, every := []int{1, 2, 4}, map[int]int{1: 2, 2: 5, 4: 23}
+	drives, every := []int{1, 2, 4}, map[int]int{1: 3, 2: 11, 4: 47}
 	if os.Getenv("SHERD_LONG") != "" {
 		every = map[int]int{1: 1, 2: 1, 4: 1}
 	}

@@ -31,7 +31,7 @@ func (s *Set) OpenData(ctx context.Context, place layout.Place, off, n int64) (D
 		if err != nil {
 			return nil, err
 		}
-		if off < 0 || n < 0 || off+n > int64(len(data)) {
+		if off < 0 || n < 0 || off > int64(len(data)) || n > int64(len(data))-off {
 			return nil, fmt.Errorf("range of %d bytes from %d outside of %d", n, off, len(data))
 		}
 		return &inMemory{data: data[off : off+n]}, nil

@@ -79,6 +79,7 @@ func (d *disk) Remove(ctx context.Context, p Promise, r Removal) (Removed, error
 	d.mu.Lock()
 	d.held.Removed, d.held.First = mark, first
 	d.mu.Unlock()
+	d.pool.outdate() // iterators made before still see what is gone
 	return out, nil
 }
 

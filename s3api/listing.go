@@ -2,6 +2,7 @@ package s3api
 
 import (
 	"encoding/xml"
+	"strings"
 
 	"github.com/sherd-storage/sherd"
 	"github.com/sherd-storage/sherd/s3api/internal/wire"
@@ -65,7 +66,7 @@ func (c *call) contents(p page, after string, owner *wire.Owner) (contents, erro
 		_, err := c.store.StatBucket(c.ctx(), c.bucket)
 		return out, err
 	}
-	options := &sherd.ListOptions{Prefix: p.prefix, Delimiter: p.delimiter, StartAfter: after}
+	options := &sherd.ListOptions{Prefix: p.prefix, Delimiter: p.delimiter, StartAfter: rolledUp(p.prefix, p.delimiter, after)}
 	for info, err := range c.store.List(c.ctx(), c.bucket, options) {
 		if err != nil {
 			return out, err
@@ -227,4 +228,16 @@ func versionName(info *sherd.ObjectInfo) string {
 		return sherd.NullVersionID
 	}
 	return info.VersionID
+}
+
+// rolledUp gives the marker of a listing with a delimiter: one that lies within
+// a common prefix stands for all of it, which was listed before or is passed over.
+func rolledUp(prefix, delimiter, marker string) string {
+	if delimiter == "" || !strings.HasPrefix(marker, prefix) {
+		return marker
+	}
+	if i := strings.Index(marker[len(prefix):], delimiter); i >= 0 {
+		return marker[:len(prefix)+i+len(delimiter)]
+	}
+	return marker
 }

@@ -190,7 +190,6 @@ func dependencies() []dependency {
 		{"github.com/klauspost/compress", "fast, range-friendly compression"},
 		{"github.com/klauspost/reedsolomon", "the erasure code, vectorised"},
 		{"github.com/minio/crc64nvme", "the checksum that clients send by default, by carry-less multiplication: thirty times the standard library's speed"},
-		{"github.com/minio/crc64nvme", "the CRC64NVME checksum of S3, vectorised"},
 		{"github.com/zeebo/blake3", "the checksum of every frame, vectorised"},
 		{"golang.org/x/sync", "errgroup with a limit, semaphore with a context"},
 		{"golang.org/x/sys", "system calls that the standard library lacks"},

@@ -171,7 +171,9 @@ func TestNoSpace(t *testing.T) {
 	require.ErrorIs(t, err, layout.ErrNoSpace)
 	f, err := w.d.Shards().Create(t.Context(), w.p, someHeader())
 	if err == nil {
-		_, err = f.Write(make([]byte, 2*fillBytes))
+		for i := 0; err == nil && i < 64; i++ { // a little more may be free than an entry needs
+			_, err = f.Write(make([]byte, 2*fillBytes))
+		}
 		require.NoError(t, f.Abort())
 	}
 	require.ErrorIs(t, err, layout.ErrNoSpace)

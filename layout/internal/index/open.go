@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/sstable/colblk"
 
 	"github.com/sherd-storage/sherd/internal/vfs"
 )
@@ -45,7 +46,10 @@ type Options struct {
 	Damaged func(error)
 }
 
-const ownCache = 8 << 20
+const (
+	ownCache  = 8 << 20
+	keyBundle = 16 // on disk, in the name of the schema
+)
 
 // Open opens or creates the index in dir. The file system must hide failures
 // that the library does not survive (see package latch).
@@ -107,7 +111,12 @@ func look(fsys vfs.FS, dir string) error {
 }
 
 func (o *Options) pebble(fsys vfs.FS) *pebble.Options {
+	// Tables name the schema of their keys, bundle size and all, and are not
+	// read without it: so it is said here and not left to the library's default.
+	schema := colblk.DefaultKeySchema(Comparer(), keyBundle)
 	p := &pebble.Options{
+		KeySchema:                   schema.Name,
+		KeySchemas:                  sstable.MakeKeySchemas(&schema),
 		FS:                          fsys,
 		Comparer:                    Comparer(),
 		FormatMajorVersion:          format,

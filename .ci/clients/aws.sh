@@ -25,7 +25,7 @@ for _ in $(seq 100); do
 	curl -fs "$endpoint/health/ready" >/dev/null && break
 	sleep 0.1
 done
-s3() { aws --endpoint-url "$endpoint" s3 "$@" --no-progress --only-show-errors; }
+s3() { aws --endpoint-url "$endpoint" s3 "$@" --only-show-errors; }
 
 aws --endpoint-url "$endpoint" s3 mb s3://clients >/dev/null
 mib=$((1024 * 1024))

@@ -47,6 +47,7 @@ func (d *disk) Apply(ctx context.Context, p Promise, b Batch) error {
 	d.held = c.next
 	d.mu.Unlock()
 	d.pool.applied(c.next.Last.Position, c.rewrites)
+	d.chains.applied(c.entries, c.rewrites)
 	d.dropFiles(c.dropped)
 	return nil
 }
@@ -182,6 +183,9 @@ func (c *change) chainAt(p Position) (Chain, error) {
 		return r.Base.Chain, nil
 	case p == 0:
 		return Chain{}, nil
+	}
+	if chain, ok := c.d.chains.at(p); ok && !c.rewrites {
+		return chain, nil
 	}
 	e, err := c.d.entry(p)
 	if errors.Is(err, ErrNotFound) {

@@ -4,11 +4,13 @@
 package layout_test
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/stretchr/testify/require"
+	"github.com/zeebo/blake3"
 
 	"github.com/sherd-storage/sherd/layout"
 )
@@ -282,4 +284,23 @@ func TestSlots(t *testing.T) {
 	require.Equal(t, someData, d)
 	require.Equal(t, layout.HistoryPrefix(layout.VersionSlot(1, "k", 2)), layout.HistoryPrefix(layout.VersionSlot(1, "k", 9)))
 	require.Error(t, layout.CheckSlot(nil))
+}
+
+func TestAShardFileOfANewerVersion(t *testing.T) {
+	h := someHeader()
+	value, err := layout.EncodeShardHeader(&h)
+	require.NoError(t, err)
+	for from, to := range map[string]string{
+		"sherdSF1":                 "sherdSF2",
+		"\x0c\x1a\x00\x01\x00\x00": "\x0c\x1a\x00\x02\x00\x00", // bytes of a block
+	} {
+		newer := bytes.Replace(value, []byte(from), []byte(to), 1)
+		require.NotEqual(t, value, newer)
+		_, err := layout.DecodeShardHeader(newer)
+		require.ErrorIs(t, err, layout.ErrDamaged, "damage comes first")
+		sum := blake3.Sum256(newer[:4064])
+		_, err = layout.DecodeShardHeader(append(newer[:4064:4064], sum[:]...))
+		require.ErrorIs(t, err, layout.ErrNewerFormat)
+		require.NotErrorIs(t, err, layout.ErrDamaged)
+	}
 }

@@ -191,6 +191,36 @@ func TestCrashes(t *testing.T) {
 	t.Logf("%d crashes", len(images))
 }
 
+// TestCrashesOfFormattingAnew makes a drive of one that was never served.
+func TestCrashesOfFormattingAnew(t *testing.T) {
+	fs := crashfs.New()
+	formatted(t, fs, drivePath, 0)
+	c := claim(t, fs, drivePath)
+	var images []crash
+	fs.OnOperation(func(n int, kind op.Kind, name string) {
+		if kind == op.Mkdir {
+			return
+		}
+		for i, policy := range []crashfs.Policy{crashfs.SyncedOnly, crashfs.Everything, crashfs.Subset, crashfs.Subset, crashfs.Subset, crashfs.ZeroFill} {
+			images = append(images, crash{image: fs.Crash(policy, uint64(8*n+i)), before: fmt.Sprintf("%d %v %s", n, kind, name), policy: policy})
+		}
+	})
+	require.NoError(t, c.Format(t.Context(), identity(), someState()))
+	fs.OnOperation(nil)
+	require.Greater(t, len(images), 200)
+	for _, i := range images {
+		where := fmt.Sprintf("before %s, %v", i.before, i.policy)
+		p, err := layout.Claim(t.Context(), i.image, drivePath, &layout.Options{Memory: true})
+		require.NoError(t, err, where)
+		if p.Condition() != layout.Formatted {
+			require.NoError(t, p.Format(t.Context(), identity(), someState()), where)
+		}
+		_, err = p.Open(t.Context())
+		require.NoError(t, err, where)
+		require.NoError(t, p.Release())
+	}
+}
+
 func (w *workload) check(c crash) {
 	ctx, t := w.Context(), w.T
 	where := fmt.Sprintf("before %s, %v, after step %d", c.before, c.policy, c.done)

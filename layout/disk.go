@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,24 +19,16 @@ import (
 	"github.com/sherd-storage/sherd/layout/internal/reserve"
 )
 
-// The keys of the state. They end in 0x00 like all prefixes.
-const (
-	namePromise = "promise"
-	nameState   = "state"
-	nameSeal    = "seal"
-	nameStable  = "stable"
-	nameRemoved = "removed"
-	nameRebuild = "rebuild"
-)
-
-// Tables that are never written.
+// The keys of the state. They end in 0x00 like all prefixes. Tables that are
+// never written.
 var (
-	keyPromise = stateKey(namePromise)
-	keyState   = stateKey(nameState)
-	keySeal    = stateKey(nameSeal)
-	keyStable  = stateKey(nameStable)
-	keyRemoved = stateKey(nameRemoved)
-	keyRebuild = stateKey(nameRebuild)
+	keyDrive   = stateKey("drive")
+	keyPromise = stateKey("promise")
+	keyState   = stateKey("state")
+	keySeal    = stateKey("seal")
+	keyStable  = stateKey("stable")
+	keyRemoved = stateKey("removed")
+	keyRebuild = stateKey("rebuild")
 )
 
 func stateKey(name string) []byte { return append(append([]byte{typeState}, name...), 0) }
@@ -65,9 +58,13 @@ type disk struct {
 	ended  atomic.Bool   // Close was called: shard files are no longer read either
 	opened atomic.Bool   // db is set; until then open itself looks at the latch
 	turn   chan struct{} // Apply, Promise and Remove exclude each other
+	chains recentChains  // whose turn it is has it
 	pool   pool
 	space  *reserve.Space
 	files  shards
+	// shrinks: keys were removed from the index since it was last asked to give
+	// their space back, which it does by itself only while it grows.
+	shrinks atomic.Bool
 
 	mu   sync.Mutex // guards held; never locked across I/O
 	held Holding
@@ -149,47 +146,77 @@ func (d *disk) open(ctx context.Context, create bool) error {
 }
 
 func (d *disk) begin() error {
-	value, err := EncodeState(&d.held.State)
+	state, err := EncodeState(&d.held.State)
+	if err != nil {
+		return err
+	}
+	id, err := d.id.value()
 	if err != nil {
 		return err
 	}
 	b := d.db.NewBatch()
 	defer b.Close()
-	return errors.Join(b.Set(keyState, value, nil), d.commit(b))
+	return errors.Join(b.Set(keyState, state, nil), b.Set(keyDrive, id, nil), d.commit(b))
 }
 
 // load reads what the drive holds.
-func (d *disk) load() (err error) {
-	h := &d.held
-	read := func(key []byte, decode func([]byte) error) {
-		value, closer, e := d.db.Get(key)
-		if e == nil {
-			e = errors.Join(decode(value), closer.Close())
-		}
-		if isAbsent(e) {
-			e = nil
-		}
-		err = errors.Join(err, e)
-	}
-	found := false
-	read(keyPromise, func(v []byte) (err error) { h.Promise, err = DecodePromise(v); return err })
-	read(keyState, func(v []byte) (err error) { h.State, err = DecodeState(v); found = true; return err })
-	read(keySeal, func(v []byte) (err error) { h.Seal, err = DecodeSeal(v); return err })
-	read(keyStable, func(v []byte) (err error) { h.Stable, err = DecodeMark(v); return err })
-	read(keyRemoved, func(v []byte) (err error) { h.Removed, err = DecodeRemoved(v); return err })
-	read(keyRebuild, func(v []byte) error {
-		r, err := DecodeRebuild(v)
-		h.Rebuild = &r
-		return err
-	})
-	if err == nil && !found {
-		err = errors.New("there is no state")
-	}
+func (d *disk) load() error {
+	err := d.loadState()
 	if err == nil {
 		err = d.loadLog()
 	}
-	if err != nil && !errors.Is(err, ErrNewerFormat) && (pebble.IsCorruptionError(err) || errors.Is(err, ErrBadRecord) || !found) {
+	if err != nil && !errors.Is(err, ErrNewerFormat) && (pebble.IsCorruptionError(err) || errors.Is(err, ErrBadRecord)) {
 		err = fmt.Errorf("%w: %w", ErrCorruptIndex, err)
+	}
+	return err
+}
+
+// loadState reads all that stands under `s`. A name that is not known is a
+// newer version's way to say that this one must not go on.
+func (d *disk) loadState() (err error) {
+	lo, hi := TypeRange(typeState)
+	it, err := d.db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
+	if err != nil {
+		return err
+	}
+	found := map[string]bool{}
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		found[string(it.Key())] = true
+		var value []byte
+		if value, err = it.ValueAndErr(); err == nil {
+			err = d.loadValue(it.Key(), value)
+		}
+	}
+	if err = errors.Join(err, it.Error(), it.Close()); err == nil && !(found[string(keyState)] && found[string(keyDrive)]) {
+		err = fmt.Errorf("%w: an index that does not say whose it is, or has no state", ErrBadRecord)
+	}
+	return err
+}
+
+func (d *disk) loadValue(key, value []byte) (err error) {
+	h := &d.held
+	switch string(key) {
+	case string(keyDrive):
+		var want []byte
+		if want, err = d.id.value(); err == nil && !bytes.Equal(value, want) {
+			err = fmt.Errorf("%w: %s and index are not of the same drive", ErrDamaged, nameFormat)
+		}
+	case string(keyPromise):
+		h.Promise, err = DecodePromise(value)
+	case string(keyState):
+		h.State, err = DecodeState(value)
+	case string(keySeal):
+		h.Seal, err = DecodeSeal(value)
+	case string(keyStable):
+		h.Stable, err = DecodeMark(value)
+	case string(keyRemoved):
+		h.Removed, err = DecodeRemoved(value)
+	case string(keyRebuild):
+		var r Rebuild
+		r, err = DecodeRebuild(value)
+		h.Rebuild = &r
+	default:
+		err = fmt.Errorf("%w: %q in the state of the drive", ErrNewerFormat, head(key, 64))
 	}
 	return err
 }
@@ -214,6 +241,31 @@ func (d *disk) loadLog() error {
 		}
 	}
 	return errors.Join(err, it.Error(), it.Close())
+}
+
+// recentChains remembers the chains of the newest entries that were applied,
+// so that a mark is checked against the log without reading it. It is for
+// whoever has the drive's turn.
+type recentChains struct {
+	ring [512]Mark // by position; a zero position is none
+}
+
+// applied notes entries that were written. rewrites: what stood at older
+// positions before may be another log's now.
+func (r *recentChains) applied(entries []*Entry, rewrites bool) {
+	if rewrites {
+		clear(r.ring[:])
+	}
+	for _, e := range entries {
+		r.ring[e.Position%Position(len(r.ring))] = Mark{Position: e.Position, Chain: e.Chain}
+	}
+}
+
+// at gives the chain at a position at or below the newest entry, where it is
+// still remembered.
+func (r *recentChains) at(p Position) (Chain, bool) {
+	m := &r.ring[p%Position(len(r.ring))]
+	return m.Chain, p != 0 && m.Position == p
 }
 
 // gate counts the calls that use the index, so that it is closed under none.
@@ -421,5 +473,8 @@ func (d *disk) Probe(ctx context.Context) (Usage, error) {
 	}
 	d.pool.prune()
 	u, err := d.space.Measure()
+	if err == nil && u.Free < u.Reserve && d.shrinks.Swap(false) {
+		_, err = d.db.AsyncFlush() // what was removed takes its space until tables without it are written
+	}
 	return Usage{Total: u.Total, Free: u.Free, Reserve: u.Reserve, IndexSize: d.db.Metrics().DiskSpaceUsage()}, err
 }

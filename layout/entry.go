@@ -133,8 +133,9 @@ func (e *Entry) Voids() []Write {
 	return voids
 }
 
-// Check tells what makes an entry unfit for a log (ErrBadRecord): slots and
-// kinds that are none, a slot written twice, voids without Aborts or the other
+// Check tells what makes an entry unfit for a log (ErrBadRecord, or
+// ErrNewerFormat for slots and kinds that are not known): slots and kinds that
+// are none, a slot written twice, voids without Aborts or the other
 // way round, an inline Add without its `i` record, another Add without an
 // owner's record of its data id.
 func (e *Entry) Check() error {
@@ -172,7 +173,10 @@ func (e *Entry) checkWrite(w *Write) error {
 	if err := CheckSlot(w.Slot); err != nil {
 		return err
 	}
-	if w.Kind < KindRecord || w.Kind > KindVoid || (w.Kind == KindVoid) != (e.Aborts != 0) {
+	if w.Kind > KindVoid {
+		return fmt.Errorf("%w: kind %d in entry %d", ErrNewerFormat, w.Kind, e.Position)
+	}
+	if w.Kind < KindRecord || (w.Kind == KindVoid) != (e.Aborts != 0) {
 		return fmt.Errorf("%w: kind %d in entry %d", ErrBadRecord, w.Kind, e.Position)
 	}
 	switch w.Slot.Type() {
@@ -182,6 +186,26 @@ func (e *Entry) checkWrite(w *Write) error {
 		}
 	}
 	return nil
+}
+
+// checkOwnerSlot is CheckSlot for owners.
+func checkOwnerSlot(s Slot) (err error) {
+	at := 2 + DataIDBytes
+	switch {
+	case len(s) < 2:
+		return badSlot("an owner", s)
+	case s[1] == ownedData:
+		_, _, err = ParseDataOwnerSlot(s)
+	case s[1] == ownedUpload:
+		at = 2 + UploadIDBytes
+		_, _, err = ParseUploadOwnerSlot(s)
+	default:
+		return fmt.Errorf("%w: owners of things of kind %d", ErrNewerFormat, s[1])
+	}
+	if err != nil && len(s) > at && (s[at] < ownerVersion || s[at] > ownerSession) {
+		err = fmt.Errorf("%w: an owner of kind %d", ErrNewerFormat, s[at])
+	}
+	return err
 }
 
 func (e *Entry) checkTwice() error {

@@ -126,7 +126,7 @@ func (p *Claimed) clear() error {
 	if err := syncDir(p.fs, dir); err != nil {
 		return err
 	}
-	return p.fs.RemoveAll(join(dir, nameIndex))
+	return index.Remove(p.fs, join(dir, nameIndex))
 }
 
 // build makes everything, in the order in which a crash does no harm.

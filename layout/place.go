@@ -104,6 +104,7 @@ type Claimed struct {
 	// Held by who has the turn.
 	lock  io.Closer
 	at    vfs.Identity // the directory that is locked
+	held  vfs.Identity // its lock file, which is open: no other file gets its number
 	drive *disk        // open, handed out or not
 	ready bool         // drive was made by Format and not yet handed out
 
@@ -237,14 +238,16 @@ func (p *Claimed) findFilesystem() {
 	p.filesystem, p.parent = filesystem, parent
 }
 
-// relock takes the lock, if it is not held on the directory that is there now.
+// relock takes the lock, if it is not held on the directory and the lock file
+// that are there now.
 func (p *Claimed) relock() error {
+	file := p.fs.PathJoin(p.path, nameLock)
 	at, err := vfs.Identify(p.fs, p.path)
 	if err != nil && !errors.Is(err, vfs.ErrNoIdentity) {
 		return err
 	}
 	if p.lock != nil {
-		if at == p.at && err == nil {
+		if held, e := vfs.Identify(p.fs, file); err == nil && e == nil && at == p.at && held == p.held {
 			return nil
 		}
 		if err := p.unlock(); err != nil {
@@ -258,11 +261,17 @@ func (p *Claimed) relock() error {
 			return fmt.Errorf("%w: %s", ErrUntrusted, p.path)
 		}
 	}
-	p.lock, err = p.fs.Lock(p.fs.PathJoin(p.path, nameLock))
+	p.lock, err = p.fs.Lock(file)
 	if errors.Is(err, vfs.ErrLocked) {
 		return fmt.Errorf("%w: %s", ErrInUse, p.path)
 	}
+	if err != nil {
+		return err
+	}
 	p.at = at
+	if p.held, err = vfs.Identify(p.fs, file); errors.Is(err, vfs.ErrNoIdentity) {
+		return nil
+	}
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sherd-storage/sherd/internal/vfs"
@@ -167,6 +168,33 @@ func TestAnIndexOfANewerLibrary(t *testing.T) {
 	require.ErrorIs(t, err, layout.ErrNewerFormat)
 }
 
+// TestWhatAnIndexSaysOfItself writes into an index without the drive's code.
+func TestWhatAnIndexSaysOfItself(t *testing.T) {
+	lost, other := layout.ErrCorruptIndex, layout.ErrDamaged
+	for why, c := range map[string]struct {
+		key, value string
+		want       error
+	}{
+		"a name that is not known": {"sfuture\x00", "\xa0", layout.ErrNewerFormat},
+		"no state":                 {"sstate\x00", "", lost},
+		"whose it is, not said":    {"sdrive\x00", "", lost},
+		"another drive's":          {"sdrive\x00", "\xa0", other},
+		"a state that is none":     {"sstate\x00", "x", lost},
+		"a newer entry":            {"l\x00\x00\x00\x00\x00\x00\x00\x04\x00", "\xa1\x09\x01", layout.ErrNewerFormat},
+	} {
+		path := keptDrive(t)
+		db := openIndexByPage(t, path, false)
+		if c.value == "" {
+			require.NoError(t, db.Delete([]byte(c.key), pebble.Sync))
+		} else {
+			require.NoError(t, db.Set([]byte(c.key), []byte(c.value), pebble.Sync))
+		}
+		require.NoError(t, db.Close())
+		_, err := claim(t, vfs.OS(), path).Open(t.Context())
+		require.ErrorIs(t, err, c.want, why)
+	}
+}
+
 func TestADriveWhoseDirectoryGoes(t *testing.T) {
 	dir := t.TempDir()
 	path, aside := filepath.Join(dir, "drive"), filepath.Join(dir, "aside")
@@ -195,6 +223,16 @@ func TestADriveWhoseDirectoryGoes(t *testing.T) {
 	require.NoError(t, err, "it came back")
 }
 
+func TestALockFileThatIsRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "drive")
+	formatted(t, vfs.OS(), path, 4)
+	c := claim(t, vfs.OS(), path)
+	require.NoError(t, os.Remove(filepath.Join(path, "lock")))
+	require.NoError(t, c.Look(t.Context()))
+	_, err := layout.Claim(t.Context(), vfs.OS(), path, nil)
+	require.ErrorIs(t, err, layout.ErrInUse, "the lock is on the file that is there")
+}
+
 // TestFormatFailsAnywhere lets each operation of formatting fail by itself.
 func TestFormatFailsAnywhere(t *testing.T) {
 	for skip := 0; ; skip++ {
@@ -219,6 +257,7 @@ func TestFormatFailsAnywhere(t *testing.T) {
 		_, err = d.Promise(t.Context(), layout.Promise{Owner: layout.Owner{Epoch: 1}})
 		require.NoError(t, err, where)
 		require.NoError(t, c.Release(), where)
+		require.Empty(t, faults.Open(), where)
 		if !fired {
 			require.Greater(t, skip, 10)
 			return

@@ -310,6 +310,7 @@ type cursor struct {
 	h      history
 	moved  bool // the iterator stands somewhere, and not before the first
 	item   Item
+	value  []byte // of item
 	err    error
 	closed bool
 }
@@ -355,7 +356,10 @@ func (c *cursor) move(step func() bool) bool {
 			return false
 		}
 		if verdict == live {
-			c.item = Item{Slot: s, Position: p, Value: value}
+			// A copy: the index may be closed at any moment, and its memory is then
+			// used for something else.
+			c.value = append(c.value[:0], value...)
+			c.item = Item{Slot: c.h.slot[:len(s):len(s)], Position: p, Value: c.value}
 			return true
 		}
 	}

@@ -2,7 +2,6 @@ package layout
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -52,7 +51,7 @@ func (d *disk) Remove(ctx context.Context, p Promise, r Removal) (Removed, error
 	if err != nil {
 		return Removed{}, err
 	}
-	s := &sweep{d: d, it: it, batch: d.db.NewBatch(), deleted: map[string]struct{}{}, files: map[DataID]struct{}{}}
+	s := &sweep{d: d, it: it, batch: d.db.NewBatch(), owners: map[string]struct{}{}, files: map[DataID]struct{}{}}
 	defer s.batch.Close()
 	mark, more, err := s.collect(ctx, h.Removed, min(r.Upto, h.Stable.Position), r.Entries)
 	first := h.First
@@ -62,7 +61,7 @@ func (d *disk) Remove(ctx context.Context, p Promise, r Removal) (Removed, error
 	if err = errors.Join(err, it.Close()); err != nil {
 		return Removed{}, err
 	}
-	out := Removed{Mark: mark, Keys: len(s.deleted), Files: len(s.files), More: more}
+	out := Removed{Mark: mark, Keys: s.keys, Files: len(s.files), More: more}
 	if s.batch.Empty() && mark == h.Removed {
 		return out, nil
 	}
@@ -80,18 +79,23 @@ func (d *disk) Remove(ctx context.Context, p Promise, r Removal) (Removed, error
 	d.held.Removed, d.held.First = mark, first
 	d.mu.Unlock()
 	d.pool.outdate() // iterators made before still see what is gone
+	if s.keys > 0 {
+		d.shrinks.Store(true)
+	}
 	return out, nil
 }
 
 // sweep is one step of a removal: what is to go, collected from the index as
 // it was before the step.
 type sweep struct {
-	d       *disk
-	it      *pebble.Iterator
-	batch   *pebble.Batch
-	deleted map[string]struct{} // keys in batch
-	files   map[DataID]struct{}
-	key     []byte
+	d      *disk
+	it     *pebble.Iterator
+	batch  *pebble.Batch
+	keys   int                 // deleted in batch
+	owners map[string]struct{} // those of them that are owners'
+	files  map[DataID]struct{}
+	key    []byte
+	end    []byte
 }
 
 // collect goes through entries of (mark, upto] and gives the mark that holds
@@ -100,19 +104,38 @@ func (s *sweep) collect(ctx context.Context, mark, upto Position, entries int) (
 	if entries <= 0 || entries > stepEntries {
 		entries = stepEntries
 	}
-	for ; mark < upto; mark++ {
-		if entries == 0 || len(s.deleted) >= stepKeys || ctx.Err() != nil {
+	if mark >= upto {
+		return mark, false, nil
+	}
+	log, err := s.d.db.NewIter(logBounds())
+	if err != nil {
+		return mark, false, err
+	}
+	mark, more, err := s.entries(ctx, log, mark, upto, entries)
+	return mark, more, errors.Join(err, log.Close())
+}
+
+func (s *sweep) entries(ctx context.Context, log *pebble.Iterator, mark, upto Position, entries int) (Position, bool, error) {
+	for ok := log.SeekGE(logKey(mark + 1)); mark < upto; ok = log.Next() {
+		if entries == 0 || s.keys >= stepKeys || ctx.Err() != nil {
 			return mark, true, nil
 		}
 		entries--
-		e, err := s.d.entry(mark + 1)
+		if !ok {
+			return mark, false, errors.Join(fmt.Errorf("%w: entry %d", ErrNotFound, mark+1), log.Error())
+		}
+		e, err := decodeLog(log)
 		if err != nil {
 			return mark, false, err
+		}
+		if e.Position != mark+1 {
+			return mark, false, fmt.Errorf("%w: entry %d", ErrNotFound, mark+1)
 		}
 		whole, err := s.entry(e)
 		if err != nil || !whole {
 			return mark, true, err
 		}
+		mark++
 	}
 	return mark, false, nil
 }
@@ -165,11 +188,11 @@ func (s *sweep) write(e *Entry, w *Write) error {
 			return err // this entry made the version
 		}
 	}
-	own, ok, err := s.seek(w.Slot, e.Position)
+	at, ok, err := s.seek(w.Slot, e.Position)
 	if err != nil || !ok {
 		return err
 	}
-	if own {
+	if at.own {
 		if w.Kind == KindTombstone {
 			if err := s.delete(s.it.Key()); err != nil {
 				return err
@@ -177,7 +200,9 @@ func (s *sweep) write(e *Entry, w *Write) error {
 		}
 		ok = s.it.Next()
 	}
-	if err := s.older(w.Slot, e.Position, ok); err != nil {
+	// Below a tombstone that is the newest of its slot nothing is named from above.
+	bare := at.own && at.newest && w.Kind == KindTombstone
+	if err := s.older(w.Slot, e.Position, ok, bare); err != nil {
 		return err
 	}
 	if data, _, err := ParseDataOwnerSlot(w.Slot); err == nil && w.Kind == KindTombstone {
@@ -187,19 +212,24 @@ func (s *sweep) write(e *Entry, w *Write) error {
 }
 
 // older deletes what the iterator stands at and all that follows of the slot,
-// and the inline data that is named there and by nothing newer.
-func (s *sweep) older(slot Slot, p Position, ok bool) error {
+// and the inline data that is named there and by nothing newer; bare says that
+// nothing newer names any.
+func (s *sweep) older(slot Slot, p Position, ok, bare bool) error {
 	var inline []DataID
+	_, _, version, _ := ParseVersionSlot(slot)
 	for ; ok; ok = s.it.Next() {
-		at, _, good := splitKey(s.it.Key())
-		if !good || at.Compare(slot) != 0 {
-			break
-		}
 		data, err := s.inlineHere(slot)
 		if err != nil {
 			return err
 		}
-		if !data.IsZero() {
+		_, at, _ := splitKey(s.it.Key())
+		switch {
+		case data.IsZero():
+		case bare && at == version: // the entry that made the version brought its bytes
+			if err := s.delete(InlineSlot(data).key(at)); err != nil {
+				return err
+			}
+		default:
 			inline = append(inline, data)
 		}
 		if err := s.delete(s.it.Key()); err != nil {
@@ -209,9 +239,12 @@ func (s *sweep) older(slot Slot, p Position, ok bool) error {
 	if err := s.it.Error(); err != nil || len(inline) == 0 {
 		return err
 	}
-	named, err := s.namedFrom(slot, p)
-	if err != nil {
-		return err
+	var named map[DataID]struct{}
+	if !bare {
+		var err error
+		if named, err = s.namedFrom(slot, p); err != nil {
+			return err
+		}
 	}
 	for _, data := range inline {
 		if _, kept := named[data]; kept {
@@ -229,9 +262,8 @@ func (s *sweep) older(slot Slot, p Position, ok bool) error {
 // yet newer names the same data.
 func (s *sweep) namedFrom(slot Slot, p Position) (map[DataID]struct{}, error) {
 	named := map[DataID]struct{}{}
-	for ok := s.it.SeekGE(slot.key(MaxPosition)); ok; ok = s.it.Next() {
-		at, position, good := splitKey(s.it.Key())
-		if !good || at.Compare(slot) != 0 || position < p {
+	for ok := s.first(slot); ok; ok = s.it.Next() {
+		if _, position, _ := splitKey(s.it.Key()); position < p {
 			break
 		}
 		data, err := s.inlineHere(slot)
@@ -241,30 +273,6 @@ func (s *sweep) namedFrom(slot Slot, p Position) (map[DataID]struct{}, error) {
 		named[data] = struct{}{}
 	}
 	return named, s.it.Error()
-}
-
-// seek brings the iterator to a slot's key at a position, or behind it if it
-// is not there (own is false then). ok is false when the entry was aborted, or
-// there is nothing older.
-func (s *sweep) seek(slot Slot, p Position) (own, ok bool, err error) {
-	s.key = slot.appendKey(s.key[:0], p)
-	if s.it.SeekLT(s.key) {
-		// The next newer key of the slot: a lock is held from write to abort, so
-		// if there is a void for this position, it is this one.
-		if at, _, good := splitKey(s.it.Key()); good && at.Compare(slot) == 0 {
-			value, err := s.it.ValueAndErr()
-			if err != nil {
-				return false, false, err
-			}
-			if kind, content, err := splitValue(value); err != nil {
-				return false, false, err
-			} else if kind == KindVoid && Position(binary.BigEndian.Uint64(content)) == p {
-				return false, false, nil
-			}
-		}
-	}
-	ok = s.it.SeekGE(s.key)
-	return ok && string(s.it.Key()) == string(s.key), ok, s.it.Error()
 }
 
 // inlineHere is the inline data that the record at the iterator names; zero if
@@ -301,11 +309,7 @@ func (s *sweep) placeHere(slot Slot) (Place, bool, error) {
 // history deletes all keys of a slot.
 func (s *sweep) history(slot Slot) error {
 	var keys [][]byte
-	for ok := s.it.SeekGE(slot.key(MaxPosition)); ok; ok = s.it.Next() {
-		at, _, good := splitKey(s.it.Key())
-		if !good || at.Compare(slot) != 0 {
-			break
-		}
+	for ok := s.first(slot); ok; ok = s.it.Next() {
 		keys = append(keys, append([]byte(nil), s.it.Key()...))
 	}
 	err := s.it.Error()
@@ -316,7 +320,10 @@ func (s *sweep) history(slot Slot) error {
 }
 
 func (s *sweep) delete(key []byte) error {
-	s.deleted[string(key)] = struct{}{}
+	s.keys++
+	if key[0] == TypeOwner {
+		s.owners[string(key)] = struct{}{}
+	}
 	return s.batch.Delete(key, nil)
 }
 
@@ -330,15 +337,13 @@ func (s *sweep) unowned(data DataID) error {
 	return nil
 }
 
-// left tells whether there is a key in a range that this step does not delete
-// and that is not besides.
+// left tells whether there is a key in a range of owners that this step does
+// not delete and that is not besides.
 func (s *sweep) left(lo, hi Slot, besides func(slot Slot, p Position) bool) (bool, error) {
-	for ok := s.it.SeekGE(lo); ok; ok = s.it.Next() {
+	s.it.SetBounds(lo, hi)
+	for ok := s.it.First(); ok; ok = s.it.Next() {
 		key := s.it.Key()
-		if string(key) >= string(hi) {
-			break
-		}
-		if _, goes := s.deleted[string(key)]; goes {
+		if _, goes := s.owners[string(key)]; goes {
 			continue
 		}
 		slot, p, good := splitKey(key)
@@ -350,111 +355,6 @@ func (s *sweep) left(lo, hi Slot, besides func(slot Slot, p Position) bool) (boo
 		}
 	}
 	return false, s.it.Error()
-}
-
-// uploads removes the parts of uploads that this entry took the last owner
-// from. An upload that is under way is owned by its session.
-func (s *sweep) uploads(e *Entry) (whole bool, err error) {
-	for i := range e.Writes {
-		w := &e.Writes[i]
-		if w.Kind != KindTombstone || w.Slot.Type() != TypeOwner {
-			continue
-		}
-		u, _, err := ParseUploadOwnerSlot(w.Slot)
-		if err != nil {
-			continue // an owner of data
-		}
-		if _, ok, err := s.seek(w.Slot, e.Position); err != nil {
-			return false, err
-		} else if !ok {
-			continue // aborted, or gone
-		}
-		lo, hi := UploadOwnerRange(u)
-		if left, err := s.left(lo, hi, e.tombstones); err != nil {
-			return false, err
-		} else if left {
-			continue
-		}
-		if whole, err := s.parts(u); err != nil || !whole {
-			return whole, err
-		}
-	}
-	return true, nil
-}
-
-// tombstones tells whether an entry takes away what stands at a key.
-func (e *Entry) tombstones(slot Slot, p Position) bool {
-	if p > e.Position {
-		return false
-	}
-	for i := range e.Writes {
-		if e.Writes[i].Kind == KindTombstone && e.Writes[i].Slot.Compare(slot) == 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// parts removes parts of an upload, as many as a step may, and last its sizes;
-// false when some are left.
-func (s *sweep) parts(u UploadID) (whole bool, err error) {
-	lo, hi := PartRange(u, 0)
-	for n := 0; ; n++ {
-		ok := s.it.SeekGE(lo.seekKey())
-		if !ok || string(s.it.Key()) >= string(hi) {
-			break
-		}
-		if n == stepParts {
-			return false, nil
-		}
-		slot, _, good := splitKey(s.it.Key())
-		if !good {
-			return false, fmt.Errorf("%w: key %x", ErrBadRecord, head(s.it.Key(), 64))
-		}
-		slot = append(Slot(nil), slot...)
-		if err := s.part(u, slot); err != nil {
-			return false, err
-		}
-		lo = append(slot, 0)
-	}
-	if err := s.it.Error(); err != nil {
-		return false, err
-	}
-	return true, s.history(SizesSlot(u))
-}
-
-// part removes what a part's records name, and then them.
-func (s *sweep) part(u UploadID, slot Slot) error {
-	_, number, err := ParsePartSlot(slot)
-	if err != nil {
-		return err
-	}
-	var places []Place
-	for ok := s.it.SeekGE(slot.key(MaxPosition)); ok; ok = s.it.Next() {
-		at, _, good := splitKey(s.it.Key())
-		if !good || at.Compare(slot) != 0 {
-			break
-		}
-		place, ok, err := s.placeHere(slot)
-		if err != nil {
-			return err
-		}
-		if ok {
-			places = append(places, place)
-		}
-	}
-	if err := s.it.Error(); err != nil {
-		return err
-	}
-	for _, place := range places {
-		switch place.Kind {
-		case PlaceInline:
-			err = errors.Join(err, s.history(InlineSlot(place.Data)))
-		case PlaceFile:
-			err = errors.Join(err, s.history(DataOwnerSlot(place.Data, OwnerOfData{Upload: u, Part: number})), s.unowned(place.Data))
-		}
-	}
-	return errors.Join(err, s.history(slot))
 }
 
 // log deletes the log's entries below a position, and gives the first that is

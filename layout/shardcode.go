@@ -74,14 +74,18 @@ func EncodeShardHeader(h *ShardHeader) ([]byte, error) {
 }
 
 // DecodeShardHeader is the inverse of EncodeShardHeader: ErrDamaged for
-// anything that is no header.
+// anything that is no header, ErrNewerFormat for one that is whole and of a
+// kind that is not known.
 func DecodeShardHeader(b []byte) (ShardHeader, error) {
 	var h ShardHeader
-	if len(b) != ShardHeaderBytes || string(b[:len(shardMagic)]) != shardMagic {
-		return h, fmt.Errorf("%w: no shard header", ErrDamaged)
+	if len(b) != ShardHeaderBytes {
+		return h, fmt.Errorf("%w: a shard header of %d bytes", ErrDamaged, len(b))
 	}
 	if sum := blake3.Sum256(b[:ShardHeaderBytes-32]); !bytes.Equal(sum[:], b[ShardHeaderBytes-32:]) {
 		return h, fmt.Errorf("%w: the sum of the shard header does not match", ErrDamaged)
+	}
+	if magic := string(b[:len(shardMagic)]); magic != shardMagic {
+		return h, fmt.Errorf("%w: a shard file that begins with %q", ErrNewerFormat, magic)
 	}
 	n := int(binary.BigEndian.Uint16(b[len(shardMagic):]))
 	content := b[len(shardMagic)+2 : ShardHeaderBytes-32]
@@ -92,8 +96,11 @@ func DecodeShardHeader(b []byte) (ShardHeader, error) {
 	if err := wire.Lenient(content[:n], &w); err != nil {
 		return h, fmt.Errorf("%w: shard header: %w", ErrDamaged, err)
 	}
-	if len(w.Deployment) != len(h.Deployment) || len(w.Data) != DataIDBytes || len(w.Upload) != 0 && len(w.Upload) != UploadIDBytes || w.Block != blockBytes {
-		return h, fmt.Errorf("%w: a shard header with an id or block of the wrong length", ErrDamaged)
+	if len(w.Deployment) != len(h.Deployment) || len(w.Data) != DataIDBytes || len(w.Upload) != 0 && len(w.Upload) != UploadIDBytes {
+		return h, fmt.Errorf("%w: a shard header with an id of the wrong length", ErrDamaged)
+	}
+	if w.Block != blockBytes {
+		return h, fmt.Errorf("%w: blocks of %d bytes", ErrNewerFormat, w.Block)
 	}
 	h = ShardHeader{
 		Deployment: DeploymentID(w.Deployment), Pool: int(w.Pool), Set: int(w.Set), Bucket: BucketID(w.Bucket), Key: w.Key,

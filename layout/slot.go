@@ -315,17 +315,14 @@ func HistoryPrefix(s Slot) []byte {
 	return s
 }
 
-// CheckSlot tells whether s is a slot, of any type: ErrBadRecord otherwise.
+// CheckSlot tells whether s is a slot, of any type: ErrNewerFormat for a type,
+// owner or owned thing that is not known, ErrBadRecord for what is no slot.
 func CheckSlot(s Slot) (err error) {
 	switch s.Type() {
 	case TypeDocument:
 		_, _, err = ParseDocumentSlot(s)
 	case TypeOwner:
-		if len(s) > 1 && s[1] == ownedUpload {
-			_, _, err = ParseUploadOwnerSlot(s)
-		} else {
-			_, _, err = ParseDataOwnerSlot(s)
-		}
+		err = checkOwnerSlot(s)
 	case TypeSizes:
 		_, err = ParseSizesSlot(s)
 	case TypeInline:
@@ -340,8 +337,10 @@ func CheckSlot(s Slot) (err error) {
 		_, _, _, err = ParseUploadSlot(s)
 	case TypeAlias:
 		_, _, _, err = ParseAliasSlot(s)
-	default:
+	case 0, typeLog, typeState:
 		err = badSlot("anything", s)
+	default:
+		err = fmt.Errorf("%w: a slot of type %q", ErrNewerFormat, s.Type())
 	}
 	return err
 }

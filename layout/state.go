@@ -110,6 +110,14 @@ type (
 		Position uint64 `cbor:"1,keyasint,omitempty"`
 		Chain    []byte `cbor:"2,keyasint,omitempty"`
 	}
+	wireIdentity struct {
+		Deployment []byte `cbor:"1,keyasint,omitempty"`
+		Pool       int    `cbor:"2,keyasint,omitempty"`
+		Set        int    `cbor:"3,keyasint,omitempty"`
+		Slot       int    `cbor:"4,keyasint,omitempty"`
+		Drives     int    `cbor:"5,keyasint,omitempty"`
+		Drive      []byte `cbor:"6,keyasint,omitempty"`
+	}
 	wireRebuild struct {
 		Base    uint64 `cbor:"1,keyasint,omitempty"`
 		Chain   []byte `cbor:"2,keyasint,omitempty"`
@@ -130,6 +138,14 @@ func decode(what string, value []byte, limit int, v any) error {
 		return fmt.Errorf("%w: %s: %w", ErrBadRecord, what, err)
 	}
 	return nil
+}
+
+// value is what the index says of the drive that it belongs to. An
+// identity has one such form, so it is compared and never decoded.
+func (id Identity) value() ([]byte, error) {
+	return wire.Marshal(&wireIdentity{
+		Deployment: id.Deployment[:], Pool: id.Pool, Set: id.Set, Slot: id.Slot, Drives: id.Drives, Drive: id.Drive[:],
+	})
 }
 
 // EncodePromise gives the stored form of a promise.

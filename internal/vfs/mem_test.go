@@ -40,6 +40,37 @@ func TestMemCapacity(t *testing.T) {
 	require.EqualValues(t, 1000, usage.AvailBytes)
 }
 
+func TestMemPreallocates(t *testing.T) {
+	fs := vfs.Mem(1000)
+	used := func() int { usage, err := fs.GetDiskUsage("/"); require.NoError(t, err); return int(usage.UsedBytes) }
+	f, err := fs.Create("a", vfs.Unspecified)
+	require.NoError(t, err)
+	require.NoError(t, f.Preallocate(0, 600))
+	require.Equal(t, 600, used())
+	info, err := f.Stat()
+	require.NoError(t, err)
+	require.Zero(t, info.Size(), "the size stays")
+	require.ErrorIs(t, f.Preallocate(600, 401), syscall.ENOSPC)
+	require.Equal(t, 600, used(), "all or nothing")
+	require.NoError(t, f.Preallocate(100, 500))
+	_, err = f.Write(make([]byte, 600))
+	require.NoError(t, err)
+	require.Equal(t, 600, used(), "what is written into it takes no more")
+
+	other, err := fs.Create("b", vfs.Unspecified)
+	require.NoError(t, err)
+	n, err := other.Write(make([]byte, 500))
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.Equal(t, 400, n)
+	n, err = f.Write(make([]byte, 1))
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.Zero(t, n)
+	require.NoError(t, f.Close())
+	require.NoError(t, fs.Remove("a"))
+	require.Equal(t, 400, used())
+	require.NoError(t, other.Close())
+}
+
 func TestMemLargeFile(t *testing.T) {
 	fs := vfs.Mem(0)
 	f, err := fs.Create("a", vfs.Unspecified)

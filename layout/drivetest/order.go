@@ -104,7 +104,8 @@ func inOrder(r *rig) {
 func badEntries(r *rig) {
 	d1, d2 := r.data(), r.data()
 	for why, e := range map[string]*layout.Entry{
-		"no slot":                  r.entry(record(layout.Slot("x"), "")),
+		"no slot":                  r.entry(record(nil, "")),
+		"a key of the log":         r.entry(record(layout.Slot("l\x00\x00\x00\x00\x00\x00\x00\x01\x00"), "")),
 		"cut slot":                 r.entry(record(version("k", 1)[:12], "")),
 		"a bound":                  r.entry(record(layout.LatestSlot(1, "k"), "")),
 		"no kind":                  r.entry(layout.Write{Slot: version("k", 1)}),
@@ -122,6 +123,16 @@ func badEntries(r *rig) {
 	} {
 		require.NoError(r, e.Seal(layout.Chain{}), why)
 		require.ErrorIs(r, r.d.Apply(r.Context(), r.p, layout.Batch{Entries: []*layout.Entry{e}}), layout.ErrBadRecord, why)
+	}
+	for why, w := range map[string]layout.Write{
+		"slot":        record(layout.Slot("x\x00"), ""),
+		"owned thing": record(layout.Slot("d\x03\x00"), ""),
+		"owner":       record(append(layout.DataOwnerSlot(d1, owner("k", 1))[:26:26], 4, 0), ""),
+		"kind":        {Slot: version("k", 1), Kind: 4},
+	} {
+		e := r.entry(w)
+		require.NoError(r, e.Seal(layout.Chain{}), why)
+		require.ErrorIs(r, r.d.Apply(r.Context(), r.p, layout.Batch{Entries: []*layout.Entry{e}}), layout.ErrNewerFormat, why)
 	}
 	require.Zero(r, r.holding().Last)
 }

@@ -112,6 +112,7 @@ type Injector struct {
 	rules  []*Handle
 	gone   bool
 	counts [op.Kinds]int
+	open   map[string]int // files that are open, and locks that are held, by path
 }
 
 // New returns an injector without rules.
@@ -158,7 +159,49 @@ func (i *Injector) Count(kinds ...op.Kind) int {
 	return total
 }
 
+// Open returns the paths of the files that are open and of the locks that are held, sorted, each as often as it is.
+func (i *Injector) Open() []string {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	var paths []string
+	for path, n := range i.open {
+		for range n {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// opened counts handles: by is 1 where the call gave one, −1 where it took one back.
+func (i *Injector) opened(c *vfs.Call, by int) {
+	path := c.Path
+	if c.To != "" {
+		path = c.To
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.open == nil {
+		i.open = map[string]int{}
+	}
+	i.open[path] += by
+}
+
 func (i *Injector) intercept(c *vfs.Call, next func() error) error {
+	err := i.decide(c, next)
+	if err != nil {
+		return err
+	}
+	switch c.Kind {
+	case op.Create, op.Open, op.OpenReadWrite, op.OpenDir, op.Reuse, op.Lock:
+		i.opened(c, 1)
+	case op.Close, op.Unlock:
+		i.opened(c, -1)
+	}
+	return nil
+}
+
+func (i *Injector) decide(c *vfs.Call, next func() error) error {
 	i.mu.Lock()
 	i.counts[c.Kind]++
 	rules, gone := i.rules, i.gone

@@ -121,6 +121,29 @@ func TestGone(t *testing.T) {
 	require.NoError(t, f.Close())
 }
 
+func TestOpenHandlesAreCounted(t *testing.T) {
+	faults := faultfs.New()
+	fs := faults.Wrap(vfs.Mem(0))
+	a, err := fs.Create("a", vfs.Unspecified)
+	require.NoError(t, err)
+	again, err := fs.Open("a")
+	require.NoError(t, err)
+	held, err := fs.Lock("lock")
+	require.NoError(t, err)
+	fail := faults.Add(faultfs.Rule{Kinds: []op.Kind{op.Create}, Do: faultfs.FailAfter(syscall.EIO)})
+	_, err = fs.Create("b", vfs.Unspecified)
+	require.ErrorIs(t, err, syscall.EIO)
+	fail.Stop()
+	faults.SetGone(true)
+	require.Equal(t, []string{"a", "a", "lock"}, faults.Open())
+	require.NoError(t, a.Close())
+	require.Error(t, a.Close(), "closed twice")
+	require.Equal(t, []string{"a", "lock"}, faults.Open())
+	require.NoError(t, again.Close())
+	require.NoError(t, held.Close())
+	require.Empty(t, faults.Open())
+}
+
 func TestStall(t *testing.T) {
 	faults, gate := faultfs.New(), faultfs.NewGate()
 	fs := faults.Wrap(vfs.Mem(0))

@@ -19,8 +19,9 @@ const spaceTries = 2
 // indexFS is the view for the index library: for what it writes, it never sees an error of the drive.
 // What is written once latched lies in Latch.after, by its whole name, so that the library can read it back.
 type indexFS struct {
-	l     *Latch
-	below *truthful
+	l       *Latch
+	below   *truthful
+	running atomic.Bool // a log was begun: opening can no longer fail without leaving goroutines and files behind
 }
 
 var _ vfs.FS = (*indexFS)(nil)
@@ -62,10 +63,16 @@ func (x *indexFS) writer(name string, do func() (vfs.File, error)) (vfs.File, er
 }
 
 func (x *indexFS) Create(name string, category vfs.Category) (vfs.File, error) {
+	if op.ClassOf(name) == op.WAL {
+		x.running.Store(true)
+	}
 	return x.writer(name, func() (vfs.File, error) { return x.below.Create(name, category) })
 }
 
 func (x *indexFS) ReuseForWrite(oldname, newname string, category vfs.Category) (vfs.File, error) {
+	if op.ClassOf(newname) == op.WAL {
+		x.running.Store(true)
+	}
 	return x.writer(newname, func() (vfs.File, error) { return x.below.ReuseForWrite(oldname, newname, category) })
 }
 
@@ -101,6 +108,7 @@ func (x *indexFS) Rename(oldname, newname string) error {
 }
 
 // Remove implements FS. Once latched, what the library no longer needs stays on the drive: it may be all there is.
+// What can not be removed stays too, and is found when the index is opened the next time.
 func (x *indexFS) Remove(name string) error {
 	if x.l.Err() != nil {
 		if err := x.l.after.Remove(flat(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -108,7 +116,11 @@ func (x *indexFS) Remove(name string) error {
 		}
 		return nil
 	}
-	return hideLatched(x.below.Remove(name))
+	err := x.below.Remove(name)
+	if err != nil && !isAnswer(err) {
+		return nil // the latch was told
+	}
+	return err
 }
 
 func (x *indexFS) RemoveAll(name string) error { return hideLatched(x.below.RemoveAll(name)) }
@@ -120,12 +132,22 @@ func (x *indexFS) MkdirAll(name string, perm os.FileMode) error {
 func (x *indexFS) Link(oldname, newname string) error { return x.below.Link(oldname, newname) }
 
 func (x *indexFS) Lock(name string) (io.Closer, error)          { return x.below.Lock(name) }
-func (x *indexFS) List(name string) ([]string, error)           { return x.below.List(name) }
 func (x *indexFS) PathBase(name string) string                  { return x.below.PathBase(name) }
 func (x *indexFS) PathJoin(elem ...string) string               { return x.below.PathJoin(elem...) }
 func (x *indexFS) PathDir(name string) string                   { return x.below.PathDir(name) }
 func (x *indexFS) Unwrap() vfs.FS                               { return x.below }
 func (x *indexFS) GetDiskUsage(n string) (vfs.DiskUsage, error) { return x.below.GetDiskUsage(n) }
+
+// List implements FS. The last thing that opening does is to look for files that nothing needs: there it does not
+// fail, as the library would leave its log open and its goroutines running.
+func (x *indexFS) List(name string) ([]string, error) {
+	names, err := x.below.List(name)
+	if err != nil && x.running.Load() {
+		x.l.Trip(fmt.Errorf("list %s: %w", name, err))
+		return nil, nil
+	}
+	return names, err
+}
 
 func (x *indexFS) Stat(name string) (vfs.FileInfo, error) {
 	if x.l.Err() != nil {

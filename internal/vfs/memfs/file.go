@@ -125,7 +125,7 @@ func (f *file) writeAt(kind op.Kind, p []byte, off int64) (int, error) {
 // reserve takes the space that a write of length bytes at off needs, and returns how many of the bytes
 // fit and whether the file system is full before all do. The node's mutex is held.
 func (f *file) reserve(off, length int64) (fits int64, full bool) {
-	need := off + length - f.node.size
+	need := off + length - f.node.space()
 	if need <= 0 {
 		return length, false
 	}
@@ -145,8 +145,24 @@ func (f *file) reserve(off, length int64) (fits int64, full bool) {
 	}
 }
 
-// Preallocate implements pebble's vfs.File. Space is taken when it is written.
-func (f *file) Preallocate(_, _ int64) error { return f.usable("preallocate") }
+// Preallocate implements pebble's vfs.File: all of the space is taken or none, and the size stays.
+func (f *file) Preallocate(off, length int64) error {
+	if err := f.usable("preallocate"); err != nil {
+		return err
+	}
+	f.node.mu.Lock()
+	defer f.node.mu.Unlock()
+	need := off + length - f.node.space()
+	if need <= 0 {
+		return nil
+	}
+	if used := f.fs.used.Add(need); f.fs.capacity != Unlimited && used > f.fs.capacity {
+		f.fs.used.Add(-need)
+		return pathError("preallocate", f.name, syscall.ENOSPC)
+	}
+	f.node.held = off + length
+	return nil
+}
 
 // Prefetch implements pebble's vfs.File.
 func (f *file) Prefetch(_, _ int64) error { return f.usable("prefetch") }

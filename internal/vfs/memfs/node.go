@@ -23,6 +23,7 @@ type node struct {
 	mu      sync.RWMutex // guards what follows
 	pages   [][]byte
 	size    int64
+	held    int64 // space that was preallocated, in bytes from the start; what it has beyond size reads as nothing
 	modTime time.Time
 }
 
@@ -101,13 +102,16 @@ func (n *node) writeAt(p []byte, off int64) {
 	n.modTime = time.Now()
 }
 
-// drop lets the bytes go and returns how many there were.
+// space is how many bytes of the file system's the file takes. n.mu is held.
+func (n *node) space() int64 { return max(n.size, n.held) }
+
+// drop lets the bytes go and returns how many the file took.
 func (n *node) drop() int64 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	size := n.size
-	n.pages, n.size = nil, 0
-	return size
+	space := n.space()
+	n.pages, n.size, n.held = nil, 0, 0
+	return space
 }
 
 func (n *node) info(name string) info {

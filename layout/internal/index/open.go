@@ -47,6 +47,8 @@ type Options struct {
 }
 
 const (
+	manifestMarker = "marker.manifest." // begins the name of the file that is there when an index is
+
 	ownCache  = 8 << 20
 	keyBundle = 16 // on disk, in the name of the schema
 )
@@ -55,7 +57,7 @@ const (
 // that the library does not survive (see package latch).
 func Open(fsys vfs.FS, dir string, o Options) (*pebble.DB, error) {
 	if !o.Create {
-		if err := look(fsys, dir); err != nil {
+		if err := errors.Join(look(fsys, dir), intact(fsys, dir)); err != nil {
 			return nil, err
 		}
 	}
@@ -94,7 +96,7 @@ func look(fsys vfs.FS, dir string) error {
 	}
 	found := false
 	for _, name := range names {
-		found = found || strings.HasPrefix(name, "marker.manifest.")
+		found = found || strings.HasPrefix(name, manifestMarker)
 		version, ok := strings.CutPrefix(name, "marker.format-version.")
 		if !ok {
 			continue
@@ -108,6 +110,34 @@ func look(fsys vfs.FS, dir string) error {
 		return ErrMissing
 	}
 	return nil
+}
+
+// Remove removes an index for good. The marker goes first and durably: a crash
+// leaves the whole index, or files that are none, and never one that is
+// corrupt.
+func Remove(fsys vfs.FS, dir string) error {
+	names, err := fsys.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, manifestMarker) {
+			if err := fsys.Remove(fsys.PathJoin(dir, name)); err != nil {
+				return err
+			}
+		}
+	}
+	f, err := fsys.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return fsys.RemoveAll(dir)
 }
 
 func (o *Options) pebble(fsys vfs.FS) *pebble.Options {

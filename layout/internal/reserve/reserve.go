@@ -62,14 +62,22 @@ func (s *Space) Measure() (Usage, error) {
 		reserve = int64(min(max(du.TotalBytes/20, Least), Most, du.TotalBytes/4))
 	}
 	avail := int64(min(du.AvailBytes, 1<<62))
-	if file := min(reserve/2, fileBytes); s.held == 0 && file > 0 && avail > 2*file {
-		if s.fill(file) == nil {
-			avail -= file
+	if file := min(reserve/2, fileBytes); s.held == 0 && file > 0 && (avail > 2*file || s.exists()) && s.fill(file) == nil {
+		if du, err = s.fs.GetDiskUsage(s.dir); err != nil {
+			return Usage{}, err
 		}
+		avail = int64(min(du.AvailBytes, 1<<62))
 	}
 	free := max(0, avail+s.held-reserve)
 	s.free.Store(free)
 	return Usage{Total: du.TotalBytes, Free: uint64(free), Reserve: uint64(reserve)}, nil
+}
+
+// exists tells whether there is a file from before: however full the drive is
+// now, its space is what can be given up.
+func (s *Space) exists() bool {
+	_, err := s.fs.Stat(s.file)
+	return err == nil
 }
 
 // fill makes the file. That there is one is no promise, so its errors are

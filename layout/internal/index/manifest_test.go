@@ -1,0 +1,102 @@
+// Goal: an index of which a part is missing does not open as if it were whole.
+// Method: damage to the manifest that the library takes for the end of a crash,
+// at every other of its bytes.
+package index_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sherd-storage/sherd/internal/vfs"
+	"github.com/sherd-storage/sherd/layout/internal/index"
+)
+
+func open(fs vfs.FS, create bool) (*pebble.DB, error) {
+	return index.Open(fs, "/index", index.Options{Logger: slog.New(slog.DiscardHandler), Memory: true, Create: create})
+}
+
+const keys = 5
+
+func keyOf(i int) []byte { return fmt.Appendf(nil, "n%d\x00", i) }
+
+// used is an index whose keys but the last are in tables of their own.
+func used(t *testing.T) vfs.FS {
+	fs := vfs.Mem(0)
+	db, err := open(fs, true)
+	require.NoError(t, err)
+	for i := range keys {
+		if i == 2 { // what was opened again names its logs in another way
+			require.NoError(t, db.Close())
+			db, err = open(fs, false)
+			require.NoError(t, err)
+		}
+		require.NoError(t, db.Set(keyOf(i), []byte{byte(i)}, pebble.Sync))
+		if i < keys-1 {
+			require.NoError(t, db.Flush())
+		}
+	}
+	require.NoError(t, db.Close())
+	return fs
+}
+
+func manifest(t *testing.T, fs vfs.FS) (path string, data []byte) {
+	names, err := fs.List("/index")
+	require.NoError(t, err)
+	for _, name := range names {
+		if strings.HasPrefix(name, "MANIFEST-") {
+			path = max(path, "/index/"+name)
+		}
+	}
+	f, err := fs.Open(path)
+	require.NoError(t, err)
+	data, err = io.ReadAll(f)
+	require.NoError(t, errors.Join(err, f.Close()))
+	return path, data
+}
+
+// whole tells whether all keys are there.
+func whole(t *testing.T, fs vfs.FS) error {
+	db, err := open(fs, false)
+	if err != nil {
+		return err
+	}
+	defer func() { require.NoError(t, db.Close()) }()
+	for i := range keys {
+		_, closer, err := db.Get(keyOf(i))
+		require.NoError(t, err, "key %d is missing, and nothing said so", i)
+		require.NoError(t, closer.Close())
+	}
+	return nil
+}
+
+func TestAManifestThatEndsTooEarly(t *testing.T) {
+	fs := used(t)
+	path, data := manifest(t, fs)
+	require.NoError(t, whole(t, used(t)))
+	refused := 0
+	for i := 0; i < len(data); i += 2 {
+		for what, damaged := range map[string][]byte{
+			"cut":   data[:i],
+			"zeros": append(append([]byte{}, data[:i]...), make([]byte, len(data)-i)...),
+			"byte":  append(append(append([]byte{}, data[:i]...), ^data[i]), data[i+1:]...),
+		} {
+			fs := used(t)
+			f, err := fs.Create(path, vfs.Unspecified)
+			require.NoError(t, err)
+			_, err = f.Write(damaged)
+			require.NoError(t, errors.Join(err, f.Close()))
+			if err := whole(t, fs); err != nil {
+				require.ErrorIs(t, err, index.ErrCorrupt, "%s at %d", what, i)
+				refused++
+			}
+		}
+	}
+	require.Greater(t, refused, len(data)/2)
+}

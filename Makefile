@@ -27,14 +27,14 @@ fuzz: ## run every Fuzz target for FUZZTIME each
 	FUZZTIME=$(FUZZTIME) bash .ci/fuzz.sh
 
 soak: ## run the long loops of the tests (SHERD_LONG=1; SHERD_SEED replays), failing if not done in SOAKTIME
-	SHERD_LONG=1 go test -count=1 -v -timeout $(SOAKTIME) . ./internal/... ./layout/... ./s3api/...
+	SHERD_LONG=1 go test -count=1 -v -timeout $(SOAKTIME) . ./internal/... ./layout/... ./s3api/... ./examples/server
 
 bench: ## run the benchmarks of the root module and of bench/ (BENCH, BENCHTIME, COUNT)
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count $(COUNT) -benchmem ./...
 	go -C bench test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count $(COUNT) -benchmem ./...
 
-conformance: ## try the S3 handler with real clients (.ci/clients/*.sh)
-	bash .ci/conformance.sh
+conformance: ## try the S3 handler with real clients (.ci/clients/*.sh), with files to 1 GiB
+	SHERD_CLIENT_MAX_MIB=$${SHERD_CLIENT_MAX_MIB:-1024} bash .ci/conformance.sh
 
 ci: ## everything that continuous integration runs
 	bash .ci/run

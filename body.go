@@ -246,17 +246,22 @@ func (b *body) verify(d digests) (out sumsOfBody, err error) {
 			return out, fmt.Errorf("%w: MD5", ErrBadDigest)
 		}
 	}
-	if d.checksum == nil || d.checksum.Expected == nil {
-		return out, nil
+	return out, d.checksum.check(out.checksums)
+}
+
+// check compares checksums with those that are expected.
+func (r *ChecksumRequest) check(have []Checksum) error {
+	if r == nil || r.Expected == nil {
+		return nil
 	}
-	expected, err := d.checksum.Expected()
+	expected, err := r.Expected()
 	if err != nil {
-		return out, err
+		return err
 	}
 	for _, want := range expected {
-		if !slices.ContainsFunc(out.checksums, want.Equal) {
-			return out, fmt.Errorf("%w: %v", ErrBadDigest, want.Algorithm)
+		if !slices.ContainsFunc(have, want.Equal) {
+			return fmt.Errorf("%w: %v", ErrBadDigest, want.Algorithm)
 		}
 	}
-	return out, nil
+	return nil
 }

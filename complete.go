@@ -3,6 +3,7 @@ package sherd
 import (
 	"context"
 	"crypto/md5"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -179,7 +180,12 @@ func (c *change) fromParts(s *Store, u *session, used, unused []*version, o *Com
 		}
 		return giveUp(writes, u.id, unused)
 	}
-	return c.lock(s, lock.State{Retention: retention, LegalHold: u.LegalHold})
+	explicit := lock.State{Retention: retention, LegalHold: u.LegalHold}
+	if err = c.lock(s, explicit); errors.Is(err, lock.ErrInvalidRetention) && explicit.Validate() == nil {
+		setLock(r, explicit) // its date has passed since the upload began: it protects nothing, and is no default's matter
+		err = nil
+	}
+	return err
 }
 
 // giveUp empties parts that the object does not use: a record without bytes

@@ -22,8 +22,8 @@ type Source struct {
 // CopyOptions of a copy. Nil: the copy is described as its source is.
 type CopyOptions struct {
 	// PutOptions describe the copy as far as the two fields below say so, and
-	// its lock and owner. ContentMD5 and Parity mean nothing: the bytes are
-	// those of the source, where and as they are.
+	// its lock and owner. ContentMD5, Verify and Parity mean nothing: the bytes
+	// are those of the source, where and as they are.
 	PutOptions
 	ReplaceMetadata bool // ContentType, Headers and Metadata are those of PutOptions
 	ReplaceTags     bool
@@ -170,7 +170,7 @@ func digestsOfCopy(src *bucket, v *version, o *CopyOptions, known *computed) (su
 		wanted = append(wanted, out.checksums[i])
 	}
 	out.checksums = wanted
-	return out, nil
+	return out, o.Checksum.check(wanted)
 }
 
 // compute reads the source for its digests, without any lock.

@@ -6,6 +6,7 @@ package sherd_test
 import (
 	"crypto/md5"
 	"encoding/hex"
+	"errors"
 	"io"
 	"sync"
 	"testing"
@@ -120,6 +121,18 @@ func TestDescriptionOfCopies(t *testing.T) {
 	require.Equal(t, changed.Tags, copied.Tags)
 	require.Equal(t, sherd.CRC32C, copied.Checksums[0].Algorithm, "computed, as the source had none")
 	require.Equal(t, info.ETag, copied.ETag)
+
+	for _, algorithm := range []sherd.ChecksumAlgorithm{sherd.SHA1, sherd.SHA256} { // known, and computed
+		for _, want := range [][]byte{pattern(100), pattern(99)} {
+			h, err := algorithm.New()
+			require.NoError(t, err)
+			h.Write(want)
+			expecting := &sherd.CopyOptions{PutOptions: *expecting(sherd.Checksum{Algorithm: algorithm, Type: sherd.FullObject, Value: h.Sum(nil)})}
+			_, err = s.Copy(t.Context(), from, "bucket", "expected", expecting)
+			require.Equal(t, len(want) == 99, errors.Is(err, sherd.ErrBadDigest), "%v: %v", algorithm, err)
+			require.Equal(t, len(want) == 99, err != nil)
+		}
+	}
 }
 
 func TestAnMD5ThatTheSourceLacks(t *testing.T) {

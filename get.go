@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sherd-storage/sherd/internal/driveset"
 	"github.com/sherd-storage/sherd/layout"
@@ -81,11 +82,9 @@ func (s *Store) Get(ctx context.Context, bucketName, key string, o *GetOptions) 
 			return nil, err
 		}
 		obj.op, op.bytes = op, obj.Length
-		if obj.free, err = s.budget.Acquire(ctx, bodyMemory(obj.Length)); err != nil {
-			obj.unpin()
-			return nil, err
+		if err = obj.hold(); err == nil {
+			err = obj.open()
 		}
-		err = obj.open()
 		if err == nil {
 			return obj, nil
 		}
@@ -97,8 +96,7 @@ func (s *Store) Get(ctx context.Context, bucketName, key string, o *GetOptions) 
 	}
 }
 
-// find looks up what is to be read, under the conditions. The object is pinned
-// where its bytes are not in the index.
+// find looks up what is to be read, under the conditions. The object is pinned.
 func (s *Store) find(ctx context.Context, bucketName, key string, o *GetOptions) (*Object, error) {
 	if err := checkKey(key); err != nil {
 		return nil, err
@@ -111,7 +109,7 @@ func (s *Store) find(ctx context.Context, bucketName, key string, o *GetOptions)
 	if err != nil {
 		return nil, err
 	}
-	obj := &Object{source: source{store: s, ctx: ctx, b: b, key: key}, pin: view, free: func() {}}
+	obj := &Object{source: source{store: s, ctx: ctx, b: b, key: key}, pin: view}
 	if obj.v, err = readable(ctx, view, b, key, o.VersionID); err == nil {
 		obj.Info = b.info(key, obj.v)
 		obj.Info.Latest = o.VersionID == ""
@@ -122,9 +120,6 @@ func (s *Store) find(ctx context.Context, bucketName, key string, o *GetOptions)
 	if err != nil {
 		view.Close()
 		return nil, err
-	}
-	if kind := obj.v.Place.Kind; kind == layout.PlaceInline || kind == layout.PlaceNone {
-		obj.unpin()
 	}
 	return obj, nil
 }
@@ -167,13 +162,13 @@ type Object struct {
 
 	source
 	op   operation
-	pin  *driveset.View // keeps the bytes from being removed; nil: not needed
-	free func()         // gives the memory back
+	pin  *driveset.View // keeps the bytes from being removed; nil: they were read to their end
+	free func()         // gives the memory back; nil: none is held
 
 	at     int64         // of the next byte, in the range
 	data   driveset.Data // open at at; nil: nothing is
 	begun  int64         // what at was when data was opened
-	closed bool
+	closed atomic.Bool
 }
 
 // source finds the bytes of a version. It is safe for concurrent use.
@@ -201,10 +196,22 @@ type span struct {
 	off, n int64
 }
 
+// hold takes the memory that reading needs: once, and again where reading begins
+// anew after the end, at which it was given back.
+func (o *Object) hold() (err error) {
+	if o.free == nil {
+		o.free, err = o.store.budget.Acquire(o.ctx, bodyMemory(o.Length))
+	}
+	return err
+}
+
 // open makes the next bytes ready to be read.
 func (o *Object) open() error {
 	if o.data != nil || o.at >= o.Length {
 		return nil
+	}
+	if err := o.hold(); err != nil {
+		return err
 	}
 	data, err := o.openAt(o.at, o.Length-o.at)
 	o.data, o.begun = data, o.at
@@ -289,7 +296,7 @@ func (o *source) loadRuns(v *version) (partRuns, error) {
 
 // Read reads on. It gives io.EOF at the end of the range.
 func (o *Object) Read(p []byte) (int, error) {
-	if o.closed {
+	if o.closed.Load() {
 		return 0, o.op.wrap(ErrClosed)
 	}
 	for len(p) > 0 {
@@ -329,7 +336,7 @@ func (o *Object) step(err error) error {
 
 // WriteTo writes what is left of the range, stripe by stripe, without a copy.
 func (o *Object) WriteTo(w io.Writer) (written int64, err error) {
-	if o.closed {
+	if o.closed.Load() {
 		return 0, o.op.wrap(ErrClosed)
 	}
 	for o.at < o.Length {
@@ -360,7 +367,7 @@ func (o *Object) Seek(offset int64, whence int) (int64, error) {
 	default:
 		return o.at, o.op.wrap(fmt.Errorf("%w: whence %d", ErrInvalidArgument, whence))
 	}
-	if offset < 0 || o.closed {
+	if offset < 0 || o.closed.Load() {
 		return o.at, o.op.wrap(fmt.Errorf("%w: seek before the start, or in a closed object", ErrInvalidArgument))
 	}
 	if offset != o.at {
@@ -373,6 +380,9 @@ func (o *Object) Seek(offset int64, whence int) (int64, error) {
 // ReadAt reads at an offset in the range. It may be called concurrently, and
 // beside Read; every call opens the bytes anew.
 func (o *Object) ReadAt(p []byte, off int64) (n int, err error) {
+	if o.closed.Load() {
+		return 0, o.op.wrap(ErrClosed)
+	}
 	if off < 0 {
 		return 0, o.op.wrap(fmt.Errorf("%w: offset %d", ErrInvalidArgument, off))
 	}
@@ -396,7 +406,7 @@ func (o *Object) ReadAt(p []byte, off int64) (n int, err error) {
 
 // Close ends reading and gives the memory back. Closing twice does nothing.
 func (o *Object) Close() error {
-	o.closed = true
+	o.closed.Store(true)
 	o.release()
 	return nil
 }
@@ -404,7 +414,10 @@ func (o *Object) Close() error {
 func (o *Object) release() {
 	o.closeData()
 	o.unpin()
-	o.free()
+	if o.free != nil {
+		o.free()
+		o.free = nil
+	}
 }
 
 func (o *Object) closeData() {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -170,18 +171,64 @@ func TestReadConditions(t *testing.T) {
 func TestAnObjectStaysReadableWhenItIsReplacedOrDeleted(t *testing.T) {
 	s := newStore(t, nil)
 	newBucket(t, s, "bucket", versioning.Unversioned)
-	for name, content := range shapes(t, s, "bucket") {
+	objects, contents := map[string]*sherd.Object{}, shapes(t, s, "bucket")
+	for name := range contents {
 		object, err := s.Get(t.Context(), "bucket", name, nil)
 		require.NoError(t, err)
-		head := make([]byte, 10)
-		_, err = io.ReadFull(object, head)
+		objects[name] = object
+		_, err = io.ReadFull(object, make([]byte, 10))
 		require.NoError(t, err)
 		put(t, s, "bucket", name, "other")
 		_, err = s.Delete(t.Context(), "bucket", name, nil)
 		require.NoError(t, err)
+	}
+	settle(t, s)
+	for name, content := range contents {
+		object, p := objects[name], make([]byte, 1000)
+		_, err := object.ReadAt(p, 500)
+		require.NoError(t, err, name)
+		require.True(t, bytes.Equal(content[500:1500], p), name)
 		rest, err := io.ReadAll(object)
 		require.NoError(t, err, name)
-		require.True(t, bytes.Equal(content, append(head, rest...)), name)
+		require.True(t, bytes.Equal(content[10:], rest), name)
 		require.NoError(t, object.Close())
+		_, err = object.ReadAt(p, 0)
+		require.ErrorIs(t, err, sherd.ErrClosed)
 	}
+	require.Empty(t, s.Health().Damage, "what was removed is no damage")
+}
+
+// What is read once more after its end was reached counts once more.
+func TestReadingAnewTakesMemoryAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := sherd.NewMemory(1, &sherd.Options{MemoryBudget: sherd.MinMemoryBudget})
+		require.NoError(t, err)
+		defer s.Close()
+		newBucket(t, s, "bucket", versioning.Unversioned)
+		content := pattern(4 << 20)
+		_, err = s.Put(t.Context(), "bucket", "key", reader(content), int64(len(content)), nil)
+		require.NoError(t, err)
+		open := func() *sherd.Object {
+			object, err := s.Get(t.Context(), "bucket", "key", nil)
+			require.NoError(t, err)
+			return object
+		}
+		first := open()
+		defer first.Close()
+		_, err = io.Copy(io.Discard, first)
+		require.NoError(t, err)
+		second, third := open(), open() // which have all of it now
+		defer second.Close()
+		_, err = first.Seek(0, io.SeekStart)
+		require.NoError(t, err)
+		read := make(chan []byte, 1)
+		go func() {
+			again, _ := io.ReadAll(first)
+			read <- again
+		}()
+		synctest.Wait()
+		require.Empty(t, read, "it waits")
+		require.NoError(t, third.Close())
+		require.True(t, bytes.Equal(content, <-read))
+	})
 }

@@ -303,7 +303,7 @@ func (w *walk) next() bool {
 	if w.err != nil || w.cursor == nil {
 		return false
 	}
-	if w.steps++; w.steps%walkSteps == 0 && w.store.Now().Sub(w.opened) > walkAge {
+	if w.old() {
 		return w.reopen()
 	}
 	var ok bool
@@ -317,6 +317,13 @@ func (w *walk) next() bool {
 		ok = w.cursor.Next()
 	}
 	return w.arrive(ok)
+}
+
+// old says that the walk has kept to its view for long enough. It is asked at
+// every step.
+func (w *walk) old() bool {
+	w.steps++
+	return w.steps%walkSteps == 0 && w.store.Now().Sub(w.opened) > walkAge
 }
 
 // following is the bound behind what the walk stands at.
@@ -343,6 +350,13 @@ func (w *walk) arrive(ok bool) bool {
 		}
 		if !w.objects || w.head.Flags&layout.FlagMarker == 0 {
 			break
+		}
+		if w.old() { // of deleted keys there may be any number in a row
+			if w.key, w.at, w.err = w.space.parse(w.cursor.Item().Slot); w.err != nil {
+				return false
+			}
+			w.common = ""
+			return w.reopen()
 		}
 		ok = w.cursor.NextKey()
 	}

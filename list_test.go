@@ -189,6 +189,29 @@ func TestALongListingGoesOnWithANewView(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
+// Keys that are deleted are passed over, and time passes with them too.
+func TestAListingOfDeletedKeysGoesOnWithANewView(t *testing.T) {
+	at := newClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	meanwhile := func() {}
+	s := newStore(t, &sherd.Options{ManualRun: true, Clock: func() time.Time { meanwhile(); return at.Now() }})
+	newBucket(t, s, "bucket", versioning.Enabled)
+	var targets []sherd.DeleteTarget
+	for i := range 300 {
+		targets = append(targets, sherd.DeleteTarget{Key: fmt.Sprintf("k%03d", i)})
+	}
+	for _, outcome := range s.DeleteMany(t.Context(), "bucket", targets) {
+		require.NoError(t, outcome.Err)
+	}
+	asked := 0
+	meanwhile = func() { // the first time is that of the beginning
+		if asked++; asked == 2 {
+			put(t, s, "bucket", "k999", "x")
+			at.Advance(time.Minute)
+		}
+	}
+	require.Equal(t, []string{"k999"}, keys(t, s, "bucket", nil))
+}
+
 func TestListingsThatFail(t *testing.T) {
 	s := newStore(t, nil)
 	for _, err := range s.List(t.Context(), "nowhere", nil) {

@@ -91,9 +91,9 @@ func (s *Store) mayDestroy(v *version, intent lock.Intent) error {
 	if v == nil {
 		return nil
 	}
-	state := v.lockState()
-	if v.Flags&layout.FlagLocked != 0 && state == (lock.State{}) {
-		return fmt.Errorf("%w: its record says that it is, and not how", ErrLocked)
+	state, err := v.knownLock()
+	if err != nil {
+		return err
 	}
 	return lock.Check(s.Now(), state, intent)
 }
@@ -109,8 +109,11 @@ func (s *Store) SetRetention(ctx context.Context, bucketName, key, versionID str
 		if !b.lock.Enabled {
 			return lock.ErrNotEnabled
 		}
-		state := v.lockState()
-		if err := lock.CheckRetention(s.Now(), state, retention, lock.Intent{Bypass: bypass}); err != nil {
+		state, err := v.knownLock()
+		if err == nil {
+			err = lock.CheckRetention(s.Now(), state, retention, lock.Intent{Bypass: bypass})
+		}
+		if err != nil {
 			return err
 		}
 		state.Retention = retention
@@ -128,7 +131,10 @@ func (s *Store) SetLegalHold(ctx context.Context, bucketName, key, versionID str
 		if !b.lock.Enabled {
 			return lock.ErrNotEnabled
 		}
-		state := v.lockState()
+		state, err := v.knownLock()
+		if err != nil {
+			return err
+		}
 		if err := state.Validate(); err != nil {
 			return fmt.Errorf("%w: %w", ErrLocked, err)
 		}

@@ -4,6 +4,7 @@
 package sherd_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -169,4 +170,24 @@ func TestTheLockOfAnUpload(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, until, info.Retention)
 	require.True(t, info.LegalHold)
+}
+
+func TestTheLockOfAnUploadThatTookLonger(t *testing.T) {
+	s, at := lockedStore(t)
+	forever := lock.DefaultRetention{Mode: lock.Compliance, Years: 100}
+	require.NoError(t, s.SetObjectLock(t.Context(), "bucket", lock.Configuration{Enabled: true, Default: forever}))
+	until := lock.Retention{Mode: lock.Compliance, Until: at.Now().Add(time.Hour)}
+	for _, hold := range []bool{false, true} {
+		u, err := s.CreateUpload(t.Context(), "bucket", "key", &sherd.UploadOptions{Retention: until, LegalHold: hold})
+		require.NoError(t, err)
+		p, err := s.PutPart(t.Context(), "bucket", "key", u.ID, 1, reader([]byte("x")), 1, nil)
+		require.NoError(t, err)
+		at.Advance(2 * time.Hour)
+		info, err := s.CompleteUpload(t.Context(), "bucket", "key", u.ID, []sherd.CompletedPart{{Number: p.Number}}, nil)
+		require.NoError(t, err)
+		require.Equal(t, until, info.Retention, "as it was asked for, and not the default")
+		_, err = s.Delete(t.Context(), "bucket", "key", &sherd.DeleteOptions{VersionID: info.VersionID})
+		require.Equal(t, hold, errors.Is(err, sherd.ErrLocked))
+		until.Until = at.Now().Add(time.Hour)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -147,6 +148,16 @@ func (v *version) lockState() lock.State {
 	}
 }
 
+// knownLock is lockState where something depends on it: ErrLocked where the
+// record says that the version is locked and not how.
+func (v *version) knownLock() (lock.State, error) {
+	state := v.lockState()
+	if v.Flags&layout.FlagLocked != 0 && state == (lock.State{}) {
+		return state, fmt.Errorf("%w: its record says that it is, and not how", ErrLocked)
+	}
+	return state, nil
+}
+
 // owner is how the index knows the version as a user of shards.
 func (v *version) owner(b layout.BucketID, key string) layout.OwnerOfData {
 	return layout.OwnerOfData{Bucket: b, Key: key, Version: v.Version}
@@ -282,6 +293,10 @@ func etagIn(list, etag string) bool {
 	return false
 }
 
+// unmarked takes the marks of weak ETags off, which mean nothing to If-None-Match
+// and keep If-Match from holding (RFC 9110, section 8.8.3.2).
+func unmarked(list string) string { return strings.ReplaceAll(list, "W/", "") }
+
 // forWrite says whether the conditions of a write hold; nil is no object, or a
 // delete marker.
 func (c Conditions) forWrite(latest *version) error {
@@ -293,7 +308,7 @@ func (c Conditions) forWrite(latest *version) error {
 		return ErrNoSuchKey
 	case c.IfMatch != "" && !etagIn(c.IfMatch, etagText(latest.ETag)):
 		return ErrPrecondition
-	case c.IfNoneMatch != "" && latest != nil && etagIn(c.IfNoneMatch, etagText(latest.ETag)):
+	case c.IfNoneMatch != "" && latest != nil && etagIn(unmarked(c.IfNoneMatch), etagText(latest.ETag)):
 		return ErrPrecondition
 	}
 	return nil
@@ -316,7 +331,7 @@ func (c Conditions) forRead(v *version) error {
 	}
 	switch {
 	case c.IfNoneMatch != "":
-		if etagIn(c.IfNoneMatch, etag) {
+		if etagIn(unmarked(c.IfNoneMatch), etag) {
 			return ErrNotModified
 		}
 	case !c.IfModifiedSince.IsZero() && !modified.After(c.IfModifiedSince):

@@ -128,8 +128,9 @@ type Store struct {
 //
 // It returns once the store can at least be read. Too few drives for that is
 // [ErrTooFewDrives]; [ErrForeign], [ErrMixedDrives], [ErrFormat] and [ErrInUse]
-// say why drives were refused, and nothing was changed then. The context is
-// that of opening only.
+// say why drives were refused, and nothing was changed then, but that an empty
+// directory may keep the file that it was locked by. The context is that of
+// opening only.
 func Open(ctx context.Context, drives []string, o *Options) (*Store, error) {
 	places := make([]driveset.Place, len(drives))
 	for i, path := range drives {
@@ -168,11 +169,14 @@ func open(ctx context.Context, places []driveset.Place, o *Options, under *drive
 		if endedByContext(err) {
 			return nil, err
 		}
+		if errors.Is(err, layout.ErrBadRecord) { // of a format.json: nothing else is read yet
+			err = &translated{err, ErrFormat}
+		}
 		return nil, &Error{Op: "open", Err: translate(err)}
 	}
 	s.set = set
 	if set.Created() && !under.Memory {
-		s.opt.Logger.WarnContext(ctx, "created a new store", "drives", len(places), "deployment", set.Deployment())
+		s.opt.Logger.WarnContext(ctx, "created a new store", "drives", len(places), "deployment", set.Deployment().String())
 	}
 	background, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"github.com/sherd-storage/sherd/erasure"
+	"github.com/sherd-storage/sherd/internal/fanout"
 	"github.com/sherd-storage/sherd/internal/quorum"
 	"github.com/sherd-storage/sherd/internal/verdict"
 	"github.com/sherd-storage/sherd/layout"
@@ -47,6 +48,11 @@ func (s *Set) attempt(ctx context.Context) (*tenure, error) {
 			return nil, err
 		}
 	}
+	if !o.v.ReadOnly {
+		if err := o.restoreShards(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if o.v.ReadOnly {
 		return o.openReadOnly(ctx)
 	}
@@ -71,7 +77,19 @@ type candidate struct {
 	held    layout.Holding // what it said before the promise, and then after it
 	entries []layout.Entry // its log from opening.from on
 	good    map[layout.DataID]bool
+	steps   atomic.Int64 // raised while what it was asked for gets on
 }
+
+func (c *candidate) step() { c.steps.Add(1) }
+
+// fault is an error of another drive than the one that a step was for.
+type fault struct {
+	place *place
+	err   error
+}
+
+func (f *fault) Error() string { return f.place.Path + ": " + f.err.Error() }
+func (f *fault) Unwrap() error { return f.err }
 
 // candidates asks the drives that are open what they hold.
 func (s *Set) candidates(ctx context.Context) ([]*candidate, error) {
@@ -89,7 +107,7 @@ func (s *Set) candidates(ctx context.Context) ([]*candidate, error) {
 			s.putAway(p, err)
 			continue
 		}
-		out = append(out, &candidate{place: p, drive: d, slot: p.id.Slot, held: h, good: map[layout.DataID]bool{}})
+		out = append(out, &candidate{place: p, drive: d, slot: d.Identity().Slot, held: h, good: map[layout.DataID]bool{}})
 	}
 	return out, nil
 }
@@ -119,27 +137,40 @@ func (s *Set) missing() string {
 	return strings.Join(out, ", ")
 }
 
-// each calls f for several candidates at once; a failure puts the drive away.
+// each calls f for several candidates at once. A failure puts the drive away
+// whose it is; so does staying away, making no step for the stall limit while
+// as many drives as it takes to read have done their part.
 func (o *opening) each(ctx context.Context, of quorum.Drives, f func(c *candidate) error) error {
-	errs := make([]error, len(o.cand))
-	var wg sync.WaitGroup
-	for i, c := range o.cand {
+	var cs []*candidate
+	for _, c := range o.cand {
 		if of.Has(c.slot) {
-			wg.Go(func() { errs[i] = f(c) })
+			cs = append(cs, c)
 		}
 	}
-	wg.Wait()
+	calls := fanout.Calls{
+		Enough: max(0, quorum.Read(o.set.n)-(len(o.cand)-len(cs))), Limit: o.set.opt.StallLimit, Go: o.set.spawn,
+		Steps: func(i int) int64 { return cs[i].steps.Load() },
+	}
+	errs := calls.Do(ctx, len(cs), func(i int) error { return f(cs[i]) })
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	var failed []error
 	for i, err := range errs {
 		if err != nil {
-			failed = append(failed, fmt.Errorf("%w: %s: %w", errAgain, o.cand[i].place.Path, err))
-			o.set.putAway(o.cand[i].place, err)
+			failed = append(failed, o.failed(cs[i].place, err))
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// failed puts away the drive that failed: p, or the one that the error says.
+func (o *opening) failed(p *place, err error) error {
+	if f, ok := errors.AsType[*fault](err); ok {
+		p, err = f.place, f.err
+	}
+	o.set.putAway(p, err)
+	return fmt.Errorf("%w: %s: %w", errAgain, p.Path, err)
 }
 
 func (o *opening) asked() quorum.Drives {
@@ -164,10 +195,7 @@ func (o *opening) promise(ctx context.Context) error {
 // listen reads the logs from the highest stable mark on, and further back
 // where the drives do not agree there; and finds the shards of what is newer.
 func (o *opening) listen(ctx context.Context) error {
-	stable := layout.Position(0)
-	for _, c := range o.cand {
-		stable = max(stable, c.held.Stable.Position)
-	}
+	stable := verdict.Stable(o.set.n, o.witnesses())
 	o.from = max(1, stable)
 	if err := o.read(ctx); err != nil {
 		return err
@@ -188,7 +216,7 @@ func (o *opening) listen(ctx context.Context) error {
 
 func (o *opening) read(ctx context.Context) error {
 	return o.each(ctx, o.asked(), func(c *candidate) (err error) {
-		c.entries, err = readLog(ctx, c.drive, o.from, c.held.Last.Position)
+		c.entries, err = readLog(ctx, c, o.from, c.held.Last.Position)
 		return err
 	})
 }
@@ -208,19 +236,29 @@ func (o *opening) agreeAt(p layout.Position) bool {
 	return true
 }
 
-// readLog reads the entries of [from, to], without contents.
-func readLog(ctx context.Context, d layout.Drive, from, to layout.Position) ([]layout.Entry, error) {
+// readLog reads the entries of [from, to], without contents, and asserts that
+// they are consecutive and that each chain follows from the one before.
+func readLog(ctx context.Context, c *candidate, from, to layout.Position) ([]layout.Entry, error) {
 	var out []layout.Entry
 	for from <= to {
-		part, err := d.Log(ctx, from, maxBatchEntries)
+		part, err := c.drive.Log(ctx, from, maxBatchEntries)
 		if err != nil {
 			return nil, err
+		}
+		for _, e := range part {
+			if n := len(out); n > 0 && (e.Position != out[n-1].Position+1 || e.Chain != out[n-1].Chain.Next(e.Owner, e.Digest)) {
+				return nil, fmt.Errorf("%w: the log breaks at position %d", layout.ErrDamaged, e.Position)
+			}
+			out = append(out, e)
 		}
 		if len(part) == 0 {
 			break
 		}
-		out = append(out, part...)
-		from = part[len(part)-1].Position + 1
+		from = out[len(out)-1].Position + 1
+		c.step()
+	}
+	if n := len(out); n > 0 && out[n-1].Position < to {
+		return nil, fmt.Errorf("%w: the log ends at position %d and not at %d", layout.ErrDamaged, out[n-1].Position, to)
 	}
 	return out, nil
 }
@@ -248,6 +286,7 @@ func (o *opening) findShards(ctx context.Context, c *candidate, stable layout.Po
 					return err
 				}
 				c.good[a.Data] = ok
+				c.step()
 			}
 		}
 	}

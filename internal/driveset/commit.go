@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sherd-storage/sherd/internal/quorum"
 	"github.com/sherd-storage/sherd/layout"
@@ -31,14 +32,15 @@ type Change struct {
 // and calls it once the entry is settled, so that nobody decides on a key while
 // it is not known what the key holds.
 //
-// ErrReadOnly, ErrNoSpace, ErrAborted and ErrUnavailable mean that nothing
-// happened. Safe for concurrent use.
+// Every other error means that nothing happened: ErrReadOnly, ErrNoSpace,
+// ErrAborted, ErrUnavailable, layout.ErrBadRecord for a change that no drive
+// would take. Safe for concurrent use.
 func (s *Set) Commit(ctx context.Context, release func(), build func(layout.Position, layout.Owner) (Change, error)) (layout.Position, error) {
 	t, err := s.serving()
 	if err != nil {
 		return 0, err
 	}
-	w, p, err := t.begin(ctx, release, build)
+	w, err := t.begin(ctx, release, build)
 	if err != nil {
 		return 0, err
 	}
@@ -53,66 +55,100 @@ func (s *Set) Commit(ctx context.Context, release func(), build func(layout.Posi
 	if errors.Is(err, ErrOutcomeUnknown) {
 		release()
 	}
-	return p, err
+	return w.position, err
 }
 
-// begin gives the change its place in the log.
-func (t *tenure) begin(ctx context.Context, release func(), build func(layout.Position, layout.Owner) (Change, error)) (*waiter, layout.Position, error) {
-	if err := t.room.Acquire(ctx, entryRoomBytes); err != nil {
-		return nil, 0, err
+// begin gives the change its place in the log, once there is room for it among
+// what is not acknowledged. How much it needs is known only when it was built.
+func (t *tenure) begin(ctx context.Context, release func(), build func(layout.Position, layout.Owner) (Change, error)) (*waiter, error) {
+	for room := int64(entryRoomBytes); ; {
+		if err := t.room.Acquire(ctx, room); err != nil {
+			return nil, err
+		}
+		w, needed, err := t.enter(room, release, build)
+		if w != nil {
+			return w, nil
+		}
+		t.room.Release(room)
+		if err != nil {
+			return nil, err
+		}
+		room = needed
 	}
+}
+
+// enter appends the entry of a change if the room that it has been given is
+// enough; else it says what would be. Without a waiter nothing happened.
+func (t *tenure) enter(room int64, release func(), build func(layout.Position, layout.Owner) (Change, error)) (*waiter, int64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p, err := t.prepare(build)
+	c, p, err := t.prepare(build)
 	if err != nil {
-		t.room.Release(entryRoomBytes)
 		return nil, 0, err
 	}
-	p.bytes = entryRoomBytes
-	p.waiter = &waiter{done: make(chan error, 1), release: release}
-	w := p.waiter
+	if needed := memoryBytes(&p.Entry); needed > room {
+		if needed > maxUnackedBytes {
+			return nil, 0, fmt.Errorf("%w: a change of %d bytes", layout.ErrBadRecord, needed)
+		}
+		return nil, needed, nil
+	}
+	if err := t.spend(&p.Entry, c.Reserve); err != nil {
+		return nil, 0, err
+	}
+	p.bytes = room
+	w := &waiter{done: make(chan error, 1), release: release, position: p.Position, writes: p.Writes}
+	p.waiter = w
 	if err := t.append(p); err != nil {
-		t.room.Release(entryRoomBytes)
 		return nil, 0, err
 	}
-	return w, p.Position, nil
+	if c.Staged != nil {
+		c.Staged.committed = true
+	}
+	return w, 0, nil
 }
 
-// prepare makes the entry of a change, or says why it can not be written. mu
-// is held.
-func (t *tenure) prepare(build func(layout.Position, layout.Owner) (Change, error)) (*pending, error) {
+// prepare makes the entry of a change, or says why it can not be written. An
+// entry that drives would refuse is refused here: all of them would, and the
+// set would lose them. mu is held.
+func (t *tenure) prepare(build func(layout.Position, layout.Owner) (Change, error)) (Change, *pending, error) {
 	if t.stuck != nil {
-		return nil, fmt.Errorf("%w: %w", ErrReadOnly, t.stuck)
+		return Change{}, nil, fmt.Errorf("%w: %w", ErrReadOnly, t.stuck)
 	}
 	c, err := build(t.last.Position+1, t.owner)
 	if err != nil {
-		return nil, err
+		return c, nil, err
 	}
 	if t.blocks(c.Writes) {
-		return nil, ErrUnavailable
+		return c, nil, ErrUnavailable
 	}
-	p := &pending{Entry: layout.Entry{Writes: c.Writes}}
+	p := &pending{Entry: layout.Entry{Position: t.last.Position + 1, Writes: c.Writes}}
 	if st := c.Staged; st != nil && st.Place.Kind != layout.PlaceNone {
 		if st.add.Data.Owner != t.owner {
-			return nil, fmt.Errorf("%w: the set was opened again while the bytes were on their way", ErrAborted)
+			return c, nil, fmt.Errorf("%w: the set was opened again while the bytes were on their way", ErrAborted)
 		}
 		p.Adds = []layout.Add{st.add}
 		p.holders = st.holders
 		p.needed = quorum.Shards(len(st.add.Drives), st.add.DataShards())
 		if (p.holders & t.target()).Count() < p.needed {
-			return nil, fmt.Errorf("%w: too few of its drives are in-sync", ErrAborted)
+			return c, nil, fmt.Errorf("%w: too few of its drives are in-sync", ErrAborted)
 		}
 		if st.add.Inline {
 			p.Writes = append(p.Writes, layout.Write{Slot: layout.InlineSlot(st.add.Data), Kind: layout.KindRecord})
 		}
 	}
-	if err := t.spend(&p.Entry, c.Reserve); err != nil {
-		return nil, err
+	return c, p, acceptable(&p.Entry)
+}
+
+// acceptable: drives will take the entry.
+func acceptable(e *layout.Entry) error {
+	if err := e.Check(); err != nil {
+		return err
 	}
-	if c.Staged != nil {
-		c.Staged.committed = true
+	if entryBytes(e) < largeEntryBytes {
+		return nil
 	}
-	return p, nil
+	_, err := layout.EncodeEntry(e) // has a limit of its own
+	return err
 }
 
 // spend counts an entry's bytes against what every in-sync drive can take.
@@ -130,8 +166,9 @@ func (t *tenure) spend(e *layout.Entry, reserve bool) error {
 	return nil
 }
 
-// leave hands the caller's lock to the set; false when the entry was settled
-// meanwhile.
+// leave hands the caller's lock to the set, and blocks what the entry touches
+// until it is settled: nobody is shown one outcome now and another one later.
+// False when it was settled meanwhile.
 func (t *tenure) leave(w *waiter) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -139,6 +176,7 @@ func (t *tenure) leave(w *waiter) bool {
 		return false
 	}
 	w.left = true
+	t.block(w.writes, w)
 	return true
 }
 
@@ -159,35 +197,50 @@ func entryBytes(e *layout.Entry) int64 {
 	return n
 }
 
-// blocked is a slot, or all versions of a key, that an unsettled entry wrote.
-type blocked []byte
-
-// touches gives what entries' writes make unreadable while they are unsettled:
-// a version's whole key, since the latest version may be another.
-func touches(writes []layout.Write) []blocked {
-	out := make([]blocked, 0, len(writes))
-	for _, w := range writes {
-		out = append(out, blocked(layout.HistoryPrefix(w.Slot)))
+// memoryBytes estimates what an entry takes in memory, for all drives.
+func memoryBytes(e *layout.Entry) int64 {
+	n := entryBytes(e)
+	for _, a := range e.Adds {
+		for _, s := range a.Shards {
+			n += int64(len(s))
+		}
 	}
-	return out
+	return n
+}
+
+// blocked is a slot, or all versions of a key, that an unsettled entry wrote.
+type blocked struct {
+	prefix layout.Slot
+	until  *waiter // settled with its entry; nil: when the set is opened again
+}
+
+// touches gives what a write makes unreadable while it is unsettled: a
+// version's whole key, since the latest version may be another.
+func touches(w layout.Write) layout.Slot { return layout.Slot(layout.HistoryPrefix(w.Slot)) }
+
+// block makes what writes touch unreadable. mu is held.
+func (t *tenure) block(writes []layout.Write, until *waiter) {
+	for _, w := range writes {
+		t.blocked = append(t.blocked, blocked{touches(w), until})
+	}
+}
+
+// unblock ends what is blocked until a waiter's entry is settled. mu is held.
+func (t *tenure) unblock(w *waiter) {
+	t.blocked = slices.DeleteFunc(t.blocked, func(b blocked) bool { return b.until == w })
 }
 
 func (t *tenure) blocks(writes []layout.Write) bool {
 	if len(t.blocked) == 0 {
 		return false
 	}
-	for _, b := range touches(writes) {
-		if t.blocksSlot(layout.Slot(b)) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(writes, func(w layout.Write) bool { return t.blocksSlot(touches(w)) })
 }
 
 // blocksSlot: an unsettled entry touches the slot. mu is held.
 func (t *tenure) blocksSlot(slot layout.Slot) bool {
 	for _, b := range t.blocked {
-		if bytes.HasPrefix(slot, b) {
+		if bytes.HasPrefix(slot, b.prefix) {
 			return true
 		}
 	}
@@ -197,7 +250,7 @@ func (t *tenure) blocksSlot(slot layout.Slot) bool {
 // blocksRange: an unsettled entry touches something in [from, to). mu is held.
 func (t *tenure) blocksRange(from, to layout.Slot) bool {
 	for _, b := range t.blocked {
-		if bytes.HasPrefix(from, b) || bytes.Compare(b, from) >= 0 && (to == nil || bytes.Compare(b, to) < 0) {
+		if bytes.HasPrefix(from, b.prefix) || bytes.Compare(b.prefix, from) >= 0 && (to == nil || bytes.Compare(b.prefix, to) < 0) {
 			return true
 		}
 	}

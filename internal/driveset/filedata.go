@@ -29,7 +29,7 @@ type fileReader struct {
 }
 
 func (s *Set) fileData(ctx context.Context, place layout.Place, off, n int64) (Data, error) {
-	r, err := s.engine.NewReader(ctx, objectOf(place), s.sources(place), off, n, s.readOptions())
+	r, err := s.engine.NewReader(ctx, objectOf(place), s.sources(place), off, n, s.readOptions(place))
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +101,10 @@ func (s *Set) sources(place layout.Place) []stripe.Source {
 	return out
 }
 
-func (s *Set) readOptions() *stripe.ReadOptions {
-	return &stripe.ReadOptions{Limit: s.latency.limit, Observe: s.latency.observe, Now: time.Now, Grace: s.opt.StallLimit}
+func (s *Set) readOptions(place layout.Place) *stripe.ReadOptions {
+	return &stripe.ReadOptions{
+		Limit: s.latency.limit, Last: s.givenUp(place), Observe: s.latency.observe, Now: time.Now, Grace: s.opt.StallLimit,
+	}
 }
 
 // latency remembers how long recent shard reads took. A read beyond their 95th
@@ -160,7 +162,7 @@ func (s *Set) restore(ctx context.Context, c *candidate, e *layout.Entry, a layo
 	if err != nil {
 		return err
 	}
-	if _, err := s.engine.Rebuild(ctx, objectOf(place), s.sources(place), shard, w, s.readOptions()); err != nil {
+	if _, err := s.engine.Rebuild(ctx, objectOf(place), s.sources(place), shard, &stepping{w, c}, s.readOptions(place)); err != nil {
 		return errors.Join(err, w.Abort())
 	}
 	payload, err := payloadBytes(a)
@@ -168,6 +170,36 @@ func (s *Set) restore(ctx context.Context, c *candidate, e *layout.Entry, a layo
 		return errors.Join(err, w.Abort())
 	}
 	return w.Commit(ctx, layout.Trailer{Size: a.Size, Payload: payload})
+}
+
+// stepping tells that what is written for a candidate gets on.
+type stepping struct {
+	layout.ShardWriter
+	c *candidate
+}
+
+func (w *stepping) Write(p []byte) (int, error) {
+	w.c.step()
+	return w.ShardWriter.Write(p)
+}
+
+// supply rebuilds the shard files that an entry added, where a drive should
+// have one and has not. What can not be put together was removed since, or is
+// damage that is known.
+func (s *Set) supply(ctx context.Context, c *candidate, e *layout.Entry) error {
+	for _, a := range e.Adds {
+		if a.Inline || shardOf(a.Drives, c.drive.Identity().Drive) < 0 {
+			continue
+		}
+		has, err := hasShard(ctx, c, nil, e.Position, a)
+		if err == nil && !has {
+			err = s.restore(ctx, c, e, a)
+		}
+		if err != nil && !errors.Is(err, stripe.ErrTooFewShards) {
+			return err
+		}
+	}
+	return nil
 }
 
 // nameShard finds in an entry what its bytes are for.

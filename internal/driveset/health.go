@@ -160,6 +160,8 @@ type checking struct {
 	report  func(Finding)
 	members [16]*member
 	inSync  quorum.Drives
+	upload  layout.UploadID // that was looked at last
+	owned   bool            // upload is
 }
 
 func (c *checking) found(kind FindingKind, m *member, text string, args ...any) {
@@ -179,31 +181,47 @@ func (c *checking) logs(ctx context.Context) error {
 		if at.Position == 0 {
 			continue
 		}
-		from := max(1, h.First)
-		var before layout.Chain
-		for from <= at.Position {
-			entries, err := m.drive.Log(ctx, from, maxBatchEntries)
-			if err != nil {
-				return err
-			}
-			if len(entries) == 0 {
-				break
-			}
-			for i := range entries {
-				e := &entries[i]
-				if e.Position > max(1, h.First) && e.Chain != before.Next(e.Owner, e.Digest) {
-					c.found(FindingLog, m, "the chain breaks at position %d", e.Position)
-				}
-				if e.Position == at.Position && e.Chain != at.Chain {
-					c.found(FindingLog, m, "the log differs from the set's at position %d", e.Position)
-				}
-				before = e.Chain
-			}
-			from = entries[len(entries)-1].Position + 1
+		if err := c.log(ctx, m, max(1, h.First)); err != nil {
+			return err
 		}
-		if from <= at.Position {
-			c.found(FindingLog, m, "the log ends before position %d", from)
+	}
+	return nil
+}
+
+// log checks one drive's log. Removal goes on meanwhile, and may take from its
+// beginning what is about to be read.
+func (c *checking) log(ctx context.Context, m *member, from layout.Position) error {
+	at := c.view.at
+	var before layout.Mark
+	for from <= at.Position {
+		entries, err := m.drive.Log(ctx, from, maxBatchEntries)
+		if err != nil {
+			return err
 		}
+		if len(entries) == 0 {
+			break
+		}
+		for i := range entries {
+			e := &entries[i]
+			follows := before.Position == 0 || e.Chain == before.Chain.Next(e.Owner, e.Digest)
+			if e.Position != from {
+				first, err := m.drive.Log(ctx, 1, 1)
+				if err != nil {
+					return err
+				}
+				follows = len(first) > 0 && first[0].Position >= e.Position
+			}
+			if !follows {
+				c.found(FindingLog, m, "the chain breaks at position %d", e.Position)
+			}
+			if e.Position == at.Position && e.Chain != at.Chain {
+				c.found(FindingLog, m, "the log differs from the set's at position %d", e.Position)
+			}
+			before, from = layout.Mark{Position: e.Position, Chain: e.Chain}, e.Position+1
+		}
+	}
+	if from <= at.Position {
+		c.found(FindingLog, m, "the log ends before position %d", from)
 	}
 	return nil
 }
@@ -283,25 +301,69 @@ func smallest(ws []*walker) (least layout.Slot) {
 func (c *checking) compare(ctx context.Context, ws []*walker, slot layout.Slot) error {
 	inline := slot.Type() == layout.TypeInline
 	var first *layout.Item
+	var without, other []*walker
 	for _, w := range ws {
 		has := w.more && bytes.Equal(w.cur.Item().Slot, slot)
 		switch {
 		case !has && !inline:
-			c.found(FindingRecord, w.m, "has no record %x", []byte(slot))
+			without = append(without, w)
 		case has && first == nil:
 			item := w.cur.Item()
 			first = &layout.Item{Slot: slot, Position: item.Position, Value: bytes.Clone(item.Value)}
 		case has && !inline && (w.cur.Item().Position != first.Position || !bytes.Equal(w.cur.Item().Value, first.Value)):
-			c.found(FindingRecord, w.m, "the record %x differs from another drive's", []byte(slot))
+			other = append(other, w)
 		}
 		if has {
 			w.more = w.cur.Next()
 		}
 	}
+	if left, err := c.leftOver(ctx, slot, len(without) > 0); left || err != nil {
+		return err
+	}
+	for _, w := range without {
+		c.found(FindingRecord, w.m, "has no record %x", []byte(slot))
+	}
+	for _, w := range other {
+		c.found(FindingRecord, w.m, "the record %x differs from another drive's", []byte(slot))
+	}
 	if t := slot.Type(); t == layout.TypeVersion || t == layout.TypePart {
 		return c.shards(ctx, slot, first.Value)
 	}
 	return nil
+}
+
+// leftOver tells whether a record is of an upload that nobody owns any more.
+// Each drive removes those by itself, in steps, so that for a while some have
+// them and some have not, and their bytes likewise. Who owns a shard file is
+// asked only where drives differ.
+func (c *checking) leftOver(ctx context.Context, slot layout.Slot, differs bool) (bool, error) {
+	var upload layout.UploadID
+	switch slot.Type() {
+	case layout.TypePart:
+		upload, _, _ = layout.ParsePartSlot(slot)
+	case layout.TypeSizes:
+		upload, _ = layout.ParseSizesSlot(slot)
+	case layout.TypeOwner:
+		if _, owner, err := layout.ParseDataOwnerSlot(slot); err == nil && differs {
+			upload = owner.Upload
+		}
+	}
+	if upload.IsZero() {
+		return false, nil
+	}
+	if upload != c.upload {
+		lo, hi := layout.UploadOwnerRange(upload)
+		owners, err := c.view.Cursor(ctx, lo, hi)
+		if err != nil {
+			return false, err
+		}
+		owned := owners.Next()
+		if err := errors.Join(owners.Err(), owners.Close()); err != nil {
+			return false, err
+		}
+		c.upload, c.owned = upload, owned
+	}
+	return !c.owned, nil
 }
 
 // shards verifies every shard of a record's bytes.

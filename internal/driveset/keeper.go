@@ -3,7 +3,6 @@ package driveset
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/sherd-storage/sherd/internal/quorum"
@@ -41,8 +40,12 @@ func (t *tenure) probe(m *member) {
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
 	for {
+		t.mu.Lock()
+		m.probing = t.lived
+		t.mu.Unlock()
 		u, err := m.drive.Probe(t.ctx)
 		t.mu.Lock()
+		m.probing = 0
 		if err != nil && t.ctx.Err() == nil {
 			t.fail(m, err)
 		}
@@ -74,20 +77,22 @@ func (s *Set) lost(m *member, err error) {
 	p := m.place
 	p.mu.Lock()
 	p.stable = m.stable
-	if p.pause = min(2*p.pause, maxPause); time.Since(p.since) > 2*maxPause {
-		p.pause = minPause
-	}
 	p.mu.Unlock()
 	s.putAway(p, err)
 }
 
-// putAway takes a drive out of use until it was closed and opened again.
+// putAway takes a drive out of use until it was closed and opened again. That
+// is tried after a pause, which grows until the drive has been in-sync for a
+// while.
 func (s *Set) putAway(p *place, err error) {
 	p.mu.Lock()
+	if p.pause = min(2*p.pause, maxPause); p.status == InSync && time.Since(p.turned) > 2*maxPause {
+		p.pause = minPause
+	}
 	p.fenced, p.untold = true, true
 	p.retryAt = time.Now().Add(p.pause)
+	p.become(Away, err, s.now())
 	p.mu.Unlock()
-	p.set(Away, err, s.now())
 	s.nudge()
 }
 
@@ -95,14 +100,27 @@ func (s *Set) putAway(p *place, err error) {
 func (s *Set) decided(in quorum.Drives) {
 	for _, p := range s.places {
 		p.mu.Lock()
-		ours := p.known && in.Has(p.id.Slot) && !p.fenced
-		p.untold = p.untold || ours && p.status != InSync
-		p.mu.Unlock()
-		if ours {
-			p.set(InSync, nil, s.now())
+		if p.known && in.Has(p.id.Slot) && !p.fenced {
+			p.untold = p.untold || p.status != InSync
+			p.become(InSync, nil, s.now())
 		}
+		p.mu.Unlock()
 	}
 	s.nudge()
+}
+
+func (p *place) set(status DriveStatus, err error, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.become(status, err, now)
+}
+
+// become is set with mu held.
+func (p *place) become(status DriveStatus, err error, now time.Time) {
+	if p.status != status {
+		p.since, p.turned = now, time.Now()
+	}
+	p.status, p.err = status, err
 }
 
 // keep is the set's housekeeper: it brings back what was away, has returned
@@ -174,9 +192,9 @@ func (s *Set) tend(ctx context.Context) {
 	for _, p := range s.places {
 		switch {
 		case p.hold(func() bool { return (p.drive == nil || p.fenced) && time.Now().After(p.retryAt) }):
-			s.wg.Go(func() { s.reconnect(ctx, p) })
+			s.spawn(func() { s.reconnect(ctx, p) })
 		case stuck == nil && p.hold(func() bool { return p.drive != nil && !p.fenced && p.status != InSync && time.Now().After(p.retryAt) }):
-			s.wg.Go(func() { s.admit(ctx, t, p) })
+			s.spawn(func() { s.admit(ctx, t, p) })
 		}
 	}
 	if stuck != nil && time.Now().After(s.reopenAt) && s.worthReopening(t, stuck) {
@@ -227,8 +245,8 @@ func (s *Set) reconnect(ctx context.Context, p *place) {
 func (s *Set) worthReopening(t *tenure, stuck error) bool {
 	reach := quorum.Drives(0)
 	for _, p := range s.places {
-		if p.open() != nil {
-			reach |= quorum.One(p.id.Slot)
+		if d := p.open(); d != nil {
+			reach |= quorum.One(d.Identity().Slot)
 		}
 	}
 	t.mu.Lock()
@@ -261,14 +279,17 @@ func (s *Set) reopen(ctx context.Context, old *tenure) {
 	s.serve(t)
 }
 
-// admit has a drive that was away learn what it missed: it undoes all above
-// its own stable mark, as its tail may have diverged, takes the log from
-// there, and then gets each new entry like the others. It counts from the
-// moment at which a state that names it is decided.
+// admit has a drive that was away learn what it missed: it undoes what is not
+// the set's, as its tail may have diverged, takes the log from there, and then
+// gets each new entry like the others. It counts from the moment at which a
+// state that names it is decided.
 func (s *Set) admit(ctx context.Context, t *tenure, p *place) {
 	err := t.teach(ctx, p)
+	f, others := errors.AsType[*fault](err)
 	switch {
-	case err == nil || ctx.Err() != nil || t.ctx.Err() != nil:
+	case err == nil || ctx.Err() != nil || t.over():
+	case others:
+		t.blame(f)
 	case errors.Is(err, errNeedsCopy) || errors.Is(err, errReplaced):
 		p.set(Refused, err, s.now())
 	default:
@@ -277,43 +298,91 @@ func (s *Set) admit(ctx context.Context, t *tenure, p *place) {
 	p.drop(err)
 }
 
+// over: the set is stuck or was opened again, which is no learner's fault.
+func (t *tenure) over() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stuck != nil
+}
+
+// out: the drive of a slot has no part in the set. While an acknowledgement
+// may wait for it, or the state that leaves it out is not yet on all drives, it
+// must not undo anything: an opening could take what it lacks for something
+// that was never acknowledged.
+func (t *tenure) out(slot int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stuck != nil || t.proposal != nil || (t.inSync | t.need).Has(slot) {
+		return false
+	}
+	m := t.members[slot]
+	return m == nil || m.failed != nil
+}
+
 func (t *tenure) teach(ctx context.Context, p *place) error {
 	drive := p.open()
-	if drive == nil {
-		return nil
+	if drive == nil || !t.out(drive.Identity().Slot) {
+		return nil // not yet: it will be asked again
 	}
 	id := drive.Identity()
-	if id.Deployment != t.set.deployment || id.Slot >= t.n || t.names[id.Slot].Drive != id.Drive {
+	if t.names[id.Slot].Drive != id.Drive {
 		return errReplaced
-	}
-	promise := layout.Promise{Owner: t.owner, Session: randomUint64()}
-	h, err := drive.Promise(ctx, promise)
-	if err != nil {
-		return err
-	}
-	if h.Rebuild != nil {
-		return errNeedsCopy
 	}
 	source, err := t.source()
 	if err != nil {
 		return err
 	}
-	if ok, err := onLog(ctx, source.drive, h.Stable); err != nil || !ok {
-		return errors.Join(errNeedsCopy, err)
+	c := &candidate{place: p, drive: drive, slot: id.Slot, promise: layout.Promise{Owner: t.owner, Session: randomUint64()}}
+	if c.held, err = drive.Holding(ctx); err != nil {
+		return err
 	}
-	c := &candidate{place: p, drive: drive, promise: promise, held: h}
-	if err := undoTo(ctx, c, h.Stable.Position); err != nil {
+	// What can not learn is left as it is: without a promise.
+	if err := c.canLearn(ctx, source); err != nil {
+		return err
+	}
+	if c.held, err = drive.Promise(ctx, c.promise); err != nil {
+		return err
+	}
+	keep, err := agreement(ctx, source.place, source.drive, c, layout.MaxPosition)
+	if err != nil {
+		return err
+	}
+	if err := undoTo(ctx, c, keep); err != nil {
 		return err
 	}
 	p.set(Learning, nil, t.set.now())
-	m := newMember(id.Slot, p, drive, promise, h.Stable.Position, h.Stable.Position)
+	kept, err := readLog(ctx, c, c.held.Stable.Position+1, keep)
+	if err != nil {
+		return err
+	}
+	for i := range kept {
+		if err := t.set.supply(ctx, c, &kept[i]); err != nil {
+			return err
+		}
+	}
+	m := newMember(id.Slot, p, drive, c.promise, keep, c.held.Stable.Position)
 	m.learner = true
-	return t.follow(ctx, m)
+	return t.follow(ctx, c, m)
+}
+
+// canLearn: the log of the set reaches back to what is stable on a drive.
+func (c *candidate) canLearn(ctx context.Context, source *member) error {
+	if c.held.Rebuild != nil {
+		return errNeedsCopy
+	}
+	ok, err := onLog(ctx, source.drive, c.held.Stable)
+	switch {
+	case err != nil:
+		return &fault{source.place, err}
+	case !ok:
+		return errNeedsCopy
+	}
+	return nil
 }
 
 // follow brings a learner by the log to where the entries in memory begin, and
 // puts it among the drives that are fed from there.
-func (t *tenure) follow(ctx context.Context, m *member) error {
+func (t *tenure) follow(ctx context.Context, c *candidate, m *member) error {
 	defer t.unhold(m)
 	for {
 		attached, visible := t.attach(m)
@@ -324,9 +393,14 @@ func (t *tenure) follow(ctx context.Context, m *member) error {
 		if err != nil {
 			return err
 		}
-		entries, err := t.set.fetch(ctx, source.drive, m.drive.Identity().Drive, m.applied+1, visible)
+		entries, err := t.set.fetch(ctx, source.place, source.drive, m.drive.Identity().Drive, m.applied+1, visible)
 		if err != nil {
 			return err
+		}
+		for _, e := range entries {
+			if err := t.set.supply(ctx, c, e); err != nil {
+				return err
+			}
 		}
 		if err := m.drive.Apply(ctx, m.promise, layout.Batch{Entries: entries, Reserve: true}); err != nil {
 			return err
@@ -387,19 +461,5 @@ func (t *tenure) join() {
 			t.propose(t.inSync | quorum.One(m.slot))
 			return
 		}
-	}
-}
-
-// suspect is told of a drive that could not be read.
-func (s *Set) suspect(m *member, err error) {
-	s.damage.add(Finding{Kind: FindingDrive, Drive: m.place.Path, Text: err.Error()})
-	t, _ := s.serving()
-	if t == nil {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.members[m.slot] == m && t.ctx.Err() == nil {
-		t.fail(m, fmt.Errorf("reading: %w", err))
 	}
 }

@@ -52,8 +52,7 @@ func (t *tenure) next(m *member) (b layout.Batch, generation uint64, ok bool) {
 		return b, 0, false
 	}
 	b.Reserve = true // space was asked for before the entry got its place in the log
-	m.busy = time.Now()
-	m.busyUpTo = m.applied + layout.Position(len(b.Entries))
+	m.busy = t.lived
 	return b, generation, true
 }
 
@@ -74,7 +73,7 @@ func (t *tenure) collect(m *member) []*layout.Entry {
 func (t *tenure) applied(m *member, b layout.Batch, generation uint64, err error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	m.busy = time.Time{}
+	m.busy = 0
 	if err == nil {
 		err = m.failed // given up meanwhile: what it did no longer counts
 	}
@@ -104,10 +103,9 @@ func (t *tenure) applied(m *member, b layout.Batch, generation uint64, err error
 // noteQuorum remembers when Q drives had an entry: from then on a drive that
 // has not is late. mu is held.
 func (t *tenure) noteQuorum(upTo layout.Position) {
-	now := time.Now()
 	for p := min(upTo, t.last.Position); p > t.visible.Position && p > t.base; p-- {
 		e := t.at(p)
-		if !e.quorumAt.IsZero() {
+		if e.quorumAt > 0 {
 			return
 		}
 		n := 0
@@ -117,7 +115,7 @@ func (t *tenure) noteQuorum(upTo layout.Position) {
 			}
 		}
 		if n >= t.set.q {
-			e.quorumAt = now
+			e.quorumAt = t.lived
 		}
 	}
 }
@@ -142,6 +140,8 @@ func (t *tenure) watch() {
 func (t *tenure) look(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.lived += min(now.Sub(t.looked), 2*watchInterval)
+	t.looked = now
 	t.join()
 	quiet := now.Sub(t.touched) >= watchInterval
 	for _, m := range t.members {
@@ -152,33 +152,37 @@ func (t *tenure) look(now time.Time) {
 			m.markDue = true
 			m.nudge()
 		}
-		if t.late(m, now) && (t.target()&^quorum.One(m.slot)).Count() >= t.set.q {
+		if t.late(m) && (t.target()&^quorum.One(m.slot)).Count() >= t.set.q {
 			t.fail(m, errLate)
 		}
 	}
 }
 
 // late: a drive has not answered for the stall limit after Q drives had the
-// same entry. A host that pauses makes all drives late, and then none is. mu
-// is held.
-func (t *tenure) late(m *member, now time.Time) bool {
-	limit := t.set.opt.StallLimit
-	if m.busy.IsZero() || now.Sub(m.busy) < limit {
-		return false
+// same entry, or while Q others answered. A slow host makes all drives late,
+// and then none is; while it is paused no time is counted. mu is held.
+func (t *tenure) late(m *member) bool {
+	if t.overdue(m.busy) {
+		if p := m.applied + 1; p > t.last.Position || p <= t.base {
+			return t.othersAnswer(m, func(o *member) time.Duration { return o.busy })
+		} else if t.overdue(t.at(p).quorumAt) {
+			return true
+		}
 	}
-	if p := m.applied + 1; p <= t.last.Position && p > t.base {
-		q := t.at(p).quorumAt
-		return !q.IsZero() && now.Sub(q) >= limit
-	}
-	return t.othersAnswer(m, now)
+	return t.overdue(m.probing) && t.othersAnswer(m, func(o *member) time.Duration { return o.probing })
 }
 
-// othersAnswer: of the drives that count, Q have no batch on its way for
-// longer than the limit. mu is held.
-func (t *tenure) othersAnswer(m *member, now time.Time) bool {
+// overdue: something began longer ago than the stall limit. mu is held.
+func (t *tenure) overdue(since time.Duration) bool {
+	return since > 0 && t.lived-since >= t.set.opt.StallLimit
+}
+
+// othersAnswer: of the drives that count, Q others are not overdue with what
+// began when since says. mu is held.
+func (t *tenure) othersAnswer(m *member, since func(*member) time.Duration) bool {
 	n := 0
 	for slot := range t.target().All() {
-		if o := t.members[slot]; o != m && (o.busy.IsZero() || now.Sub(o.busy) < t.set.opt.StallLimit) {
+		if o := t.members[slot]; o != m && o.failed == nil && !t.overdue(since(o)) {
 			n++
 		}
 	}

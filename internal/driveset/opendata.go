@@ -92,7 +92,7 @@ func (s *Set) inlineData(ctx context.Context, place layout.Place, report func(la
 	k, m := place.Geometry()
 	streams := make([][]byte, k+m)
 	have, missing := 0, 0
-	for i := 0; i < k+m; i++ {
+	for _, i := range s.readingOrder(place) {
 		value, err := s.inlineShard(ctx, place.Data, place.Drives[i])
 		switch {
 		case ctx.Err() != nil:
@@ -121,6 +121,32 @@ func (s *Set) inlineData(ctx context.Context, place layout.Place, report func(la
 		return nil, fmt.Errorf("%w: the shards of %s", layout.ErrNotFound, place.Data)
 	}
 	return nil, fmt.Errorf("%w: %d of %s, %d are needed", ErrDamaged, have, place.Data, k)
+}
+
+// readingOrder gives the shards of a place, data first, but behind all others
+// those of drives that were given up: what they hold is good as long as it
+// verifies, but they may not answer.
+func (s *Set) readingOrder(place layout.Place) []int {
+	order := make([]int, 0, len(place.Drives))
+	last := s.givenUp(place)
+	for _, late := range []uint32{0, 1} {
+		for i := range place.Drives {
+			if last>>i&1 == late {
+				order = append(order, i)
+			}
+		}
+	}
+	return order
+}
+
+// givenUp gives the shards of a place that lie on drives that failed, as bits.
+func (s *Set) givenUp(place layout.Place) (shards uint32) {
+	for i, id := range place.Drives {
+		if _, p := s.driveOf(id); p != nil && p.open() == nil {
+			shards |= 1 << i
+		}
+	}
+	return shards
 }
 
 // inlineShard reads one inline shard from the drive that has it.
@@ -152,7 +178,7 @@ func (s *Set) report(place layout.Place, shard int, err error) {
 	if err != nil {
 		f.Text = fmt.Sprintf("shard %d: %v", shard, err)
 	}
-	if errors.Is(err, errAway) || errors.Is(err, layout.ErrClosed) || errors.Is(err, context.Canceled) {
+	if errors.Is(err, errAway) || errors.Is(err, layout.ErrClosed) || errors.Is(err, layout.ErrBroken) || errors.Is(err, context.Canceled) {
 		return // the drive is known to be away
 	}
 	if _, p := s.driveOf(place.Drives[shard]); p != nil {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sherd-storage/sherd/internal/quorum"
+	"github.com/sherd-storage/sherd/internal/vfs"
 	"github.com/sherd-storage/sherd/layout"
 )
 
@@ -40,21 +42,14 @@ type place struct {
 	status  DriveStatus
 	err     error
 	usage   layout.Usage
-	since   time.Time
+	since   time.Time // when the status last changed, for people
+	turned  time.Time // the same, by the process's own clock
 	retryAt time.Time
 	pause   time.Duration
 	busy    bool // somebody is connecting or admitting it
 	untold  bool // its status changed and was not logged
 	fenced  bool // its drive failed and must be closed before it is used again
-}
-
-func (p *place) set(status DriveStatus, err error, now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.status != status {
-		p.since = now
-	}
-	p.status, p.err = status, err
+	ended   bool // nothing is opened any more
 }
 
 // open gives the drive of a place, nil when it is not in reach.
@@ -70,6 +65,15 @@ func (p *place) open() layout.Drive {
 // connect claims the place and opens the drive on it, if there is one. What it
 // finds instead stays in claim's condition.
 func (p *place) connect(ctx context.Context, s *Set) error {
+	if err := p.look(ctx, s); err != nil {
+		return err
+	}
+	return p.openFormatted(ctx, s)
+}
+
+// look claims the place, or looks again at what it has become. Nothing is
+// opened; a drive that failed is closed.
+func (p *place) look(ctx context.Context, s *Set) error {
 	p.mu.Lock()
 	claim, old := p.claim, p.drive
 	p.mu.Unlock()
@@ -79,32 +83,66 @@ func (p *place) connect(ctx context.Context, s *Set) error {
 		p.drive, p.fenced = nil, false
 		p.mu.Unlock()
 	}
-	var err error
-	if claim == nil {
-		claim, err = layout.Claim(ctx, p.FS, p.Path, s.layoutOptions())
-	} else {
-		err = claim.Look(ctx)
+	if claim != nil {
+		return claim.Look(ctx)
 	}
+	claim, err := layout.Claim(ctx, p.FS, p.Path, s.layoutOptions())
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	p.claim = claim
-	p.mu.Unlock()
-	if claim.Condition() != layout.Formatted {
-		return nil
+	if !p.keep(claim) {
+		return errors.Join(ErrNotServing, claim.Release())
 	}
-	return p.openDrive(ctx, claim)
+	return nil
 }
 
-func (p *place) openDrive(ctx context.Context, claim *layout.Claimed) error {
+func (p *place) openFormatted(ctx context.Context, s *Set) error {
+	p.mu.Lock()
+	claim := p.claim
+	p.mu.Unlock()
+	if claim == nil || claim.Condition() != layout.Formatted {
+		return nil
+	}
+	return p.openDrive(ctx, s, claim)
+}
+
+// keep notes the claim, unless the place was given up meanwhile.
+func (p *place) keep(claim *layout.Claimed) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return false
+	}
+	p.claim = claim
+	return true
+}
+
+func (p *place) openDrive(ctx context.Context, s *Set, claim *layout.Claimed) error {
+	if id, ok := claim.Identity(); ok {
+		if err := s.fits(p, id); err != nil {
+			return err
+		}
+	}
 	d, err := claim.Open(ctx)
 	if err != nil {
 		return err
 	}
 	h, err := d.Holding(ctx)
+	if err == nil {
+		err = s.enrol(p, d, h)
+	}
 	if err != nil {
 		return errors.Join(err, d.Close())
+	}
+	return nil
+}
+
+// enrol makes a drive the place's.
+func (s *Set) enrol(p *place, d layout.Drive, h layout.Holding) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.fit(p, d.Identity()); err != nil {
+		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,18 +150,54 @@ func (p *place) openDrive(ctx context.Context, claim *layout.Claimed) error {
 	return nil
 }
 
+func (s *Set) fits(p *place, id layout.Identity) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fit(p, id)
+}
+
+// fit: once it is known what the set is, a drive is of the set, and no other
+// place has it. s.mu is held.
+func (s *Set) fit(p *place, id layout.Identity) error {
+	if !s.matched {
+		return nil // match looks at all of them
+	}
+	if id.Deployment != s.deployment || id.Drives != s.n {
+		return fmt.Errorf("%w: %s is of deployment %s, the set of %s", ErrMixed, p.Path, id.Deployment, s.deployment)
+	}
+	for _, other := range s.places {
+		if other == p {
+			continue
+		}
+		other.mu.Lock()
+		twin := other.drive != nil && other.id.Slot == id.Slot
+		other.mu.Unlock()
+		if twin {
+			return fmt.Errorf("%w: %s and %s both have slot %d", ErrMixed, other.Path, p.Path, id.Slot)
+		}
+	}
+	return nil
+}
+
 // release closes what is open at the place and gives its lock back.
 func (p *place) release() error {
 	p.mu.Lock()
 	claim, drive := p.claim, p.drive
-	p.claim, p.drive = nil, nil
+	p.claim, p.drive, p.ended = nil, nil, true
 	p.mu.Unlock()
 	var err error
-	if drive != nil {
-		err = drive.Close()
-	}
-	if claim != nil {
-		err = errors.Join(err, claim.Release())
+	late := within(releaseLimit, func() {
+		var closed, released error
+		if drive != nil {
+			closed = drive.Close()
+		}
+		if claim != nil {
+			released = claim.Release()
+		}
+		err = errors.Join(closed, released)
+	})
+	if late != nil {
+		err = late // err may still be written
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.Path, err)
@@ -138,40 +212,134 @@ func (s *Set) layoutOptions() *layout.Options {
 	}
 }
 
-// gather connects all places at once. It waits for all, and once enough for
-// writing are there only a short grace longer. What a place says that makes
-// the set impossible to open is an error; what is merely out of reach is not.
+// gather claims all places and opens the drives on them. What the places are to
+// each other is looked at before an index is opened, which rewrites files: drives
+// that are refused are left as they were.
 func (s *Set) gather(ctx context.Context) error {
+	all := func(*place) bool { return true }
+	if err := s.everywhere(ctx, all, func(p *place) error { return p.look(s.ctx, s) }); err != nil {
+		return err
+	}
+	if err := s.acquaint(); err != nil {
+		return err
+	}
+	drives := func(p *place) bool { return p.claim != nil && p.claim.Condition() == layout.Formatted }
+	if err := s.everywhere(ctx, drives, func(p *place) error { return p.openFormatted(s.ctx, s) }); err != nil {
+		return err
+	}
+	return s.match(ctx)
+}
+
+// everywhere does something with all places of a kind at once, but for those
+// where something failed or has not returned. It waits for all, and once enough
+// for writing have done it, or one is hopeless, only a short grace longer. What
+// a place says that makes the set impossible to open is an error; what is merely
+// out of reach is not.
+func (s *Set) everywhere(ctx context.Context, kind func(p *place) bool, do func(p *place) error) error {
 	done := make(chan error, len(s.places))
+	waiting := 0
 	for _, p := range s.places {
-		p.busy = true
-		s.wg.Go(func() {
-			err := p.connect(s.ctx, s)
-			p.set(Away, err, s.now())
-			p.mu.Lock()
-			p.busy = false
-			p.mu.Unlock()
+		if !p.hold(func() bool { return p.err == nil && kind(p) }) {
+			continue
+		}
+		waiting++
+		s.spawn(func() {
+			err := do(p)
+			if err != nil {
+				p.set(Away, err, s.now())
+			}
+			p.drop(err)
 			done <- err
 		})
 	}
+	limit := time.NewTimer(gatherLimit)
+	defer limit.Stop()
 	var grace <-chan time.Time
-	good := 0
-	for range s.places {
+	var wrong error
+	for good := 0; waiting > 0; waiting-- {
 		select {
 		case err := <-done:
-			if hopeless(err) {
-				return s.named(err)
-			}
-			if good++; err == nil && good == s.q {
-				grace = time.After(s.opt.Grace)
+			if err == nil {
+				good++
+			} else if wrong == nil && hopeless(err) {
+				wrong = err
 			}
 		case <-grace:
-			return s.match(ctx)
+			waiting = 1
+		case <-limit.C:
+			waiting = 1
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		if grace == nil && (good >= s.q || wrong != nil) {
+			grace = time.After(s.opt.Grace)
+		}
 	}
-	return s.match(ctx)
+	if wrong == nil {
+		return nil
+	}
+	if err := s.sameDirectory(); err != nil {
+		return err
+	}
+	return s.named(wrong)
+}
+
+// sameDirectory: a place that is in use is another place of the set.
+func (s *Set) sameDirectory() error {
+	for _, p := range s.places {
+		p.mu.Lock()
+		inUse := errors.Is(p.err, layout.ErrInUse)
+		p.mu.Unlock()
+		at, err := vfs.Identify(p.FS, p.Path)
+		if !inUse || err != nil {
+			continue
+		}
+		for _, other := range s.places {
+			if there, err := vfs.Identify(other.FS, other.Path); other != p && err == nil && there == at {
+				return fmt.Errorf("%w: %s and %s are the same directory", ErrMixed, other.Path, p.Path)
+			}
+		}
+	}
+	return nil
+}
+
+// acquaint refuses drives that do not belong together, and too few of them, by
+// what their format files say.
+func (s *Set) acquaint() error {
+	var drives []identified
+	formatted, blank := 0, 0
+	for _, p := range s.places {
+		p.mu.Lock()
+		claim, err := p.claim, p.err
+		p.mu.Unlock()
+		if claim == nil || err != nil {
+			continue
+		}
+		if id, ok := claim.Identity(); !ok {
+			blank++
+		} else {
+			drives = append(drives, identified{p, id})
+			if claim.Condition() == layout.Formatted {
+				formatted++
+			}
+		}
+	}
+	s.mu.Lock()
+	err := s.together(drives)
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if need := quorum.Read(s.n); len(drives) > 0 && formatted < need && len(drives)+blank < s.n {
+		return fmt.Errorf("%w: %d of %d are in reach, %d are needed; missing: %s", ErrTooFew, formatted, s.n, need, s.missing())
+	}
+	return nil
+}
+
+// identified is a place and the drive that is there.
+type identified struct {
+	*place
+	id layout.Identity
 }
 
 // hopeless errors are the caller's mistakes, which no waiting mends.
@@ -203,34 +371,18 @@ func (s *Set) named(first error) error {
 // match finds what the places are to each other, and formats them when
 // nothing was ever stored on them.
 func (s *Set) match(ctx context.Context) error {
-	var blank, formatted []*place
-	byID := map[layout.DriveID]*place{}
-	for _, p := range s.places {
-		p.mu.Lock()
-		claim, drive, id := p.claim, p.drive, p.id
-		p.mu.Unlock()
-		switch {
-		case drive != nil:
-			if other := byID[id.Drive]; other != nil {
-				return fmt.Errorf("%w: %s and %s are the same drive, %s", ErrMixed, other.Path, p.Path, id.Drive)
-			}
-			byID[id.Drive] = p
-			formatted = append(formatted, p)
-		case claim != nil && p.err == nil && (claim.Condition() == layout.Missing || claim.Condition() == layout.Empty || claim.Condition() == layout.HalfFormatted):
-			blank = append(blank, p)
-		}
-	}
-	if err := s.together(formatted); err != nil {
+	formatted, blank, err := s.sort()
+	if err != nil {
 		return err
 	}
 	fresh, err := neverServed(ctx, formatted)
 	if err != nil {
 		return err
 	}
-	if !fresh || len(blank) == 0 && len(formatted) == s.n {
+	if !fresh || blank == 0 && len(formatted) == s.n {
 		return nil
 	}
-	if len(blank)+len(formatted) < s.n {
+	if blank+len(formatted) < s.n {
 		return fmt.Errorf("%w: the set was never served, so all its drives must be there: %w", ErrTooFew, s.named(errors.New("some are out of reach")))
 	}
 	if s.opt.MustExist {
@@ -239,19 +391,44 @@ func (s *Set) match(ctx context.Context) error {
 	return s.format(ctx)
 }
 
-// together: the drives are of one deployment and one set, which has no more
-// slots than there are drives.
-func (s *Set) together(formatted []*place) error {
+// sort gives the places that have a drive and counts those where one could be
+// made. From here on it is known what the set is.
+func (s *Set) sort() (formatted []*place, blank int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.places {
+		p.mu.Lock()
+		claim, drive, failed := p.claim, p.drive, p.err != nil
+		p.mu.Unlock()
+		switch {
+		case drive != nil:
+			formatted = append(formatted, p)
+		case claim != nil && !failed && (claim.Condition() == layout.Missing || claim.Condition() == layout.Empty || claim.Condition() == layout.HalfFormatted):
+			blank++
+		}
+	}
+	drives := make([]identified, len(formatted))
+	for i, p := range formatted {
+		drives[i] = identified{p, p.id}
+	}
+	return formatted, blank, s.together(drives)
+}
+
+// together: the drives are of one deployment and one set, each is there once,
+// and the set has as many slots as places were given, or more. s.mu is held.
+func (s *Set) together(formatted []identified) error {
 	if len(formatted) == 0 {
 		return nil
 	}
 	first := formatted[0]
-	bySlot := map[int]*place{}
+	bySlot := map[int]identified{}
 	for _, p := range formatted {
 		if p.id.Deployment != first.id.Deployment || p.id.Set != first.id.Set || p.id.Pool != first.id.Pool || p.id.Drives != first.id.Drives {
 			return fmt.Errorf("%w: %s is of deployment %s, %s of %s", ErrMixed, first.Path, first.id.Deployment, p.Path, p.id.Deployment)
 		}
-		if other := bySlot[p.id.Slot]; other != nil {
+		if other, ok := bySlot[p.id.Slot]; ok && other.id.Drive == p.id.Drive {
+			return fmt.Errorf("%w: %s and %s are the same drive, %s", ErrMixed, other.Path, p.Path, p.id.Drive)
+		} else if ok {
 			return fmt.Errorf("%w: %s and %s both have slot %d", ErrMixed, other.Path, p.Path, p.id.Slot)
 		}
 		bySlot[p.id.Slot] = p
@@ -259,8 +436,8 @@ func (s *Set) together(formatted []*place) error {
 	if len(s.places) > first.id.Drives {
 		return fmt.Errorf("%w: %d places were given for a set of %d drives", ErrMixed, len(s.places), first.id.Drives)
 	}
-	s.n, s.deployment = first.id.Drives, first.id.Deployment
-	s.q = s.n/2 + 1
+	s.n, s.deployment, s.matched = first.id.Drives, first.id.Deployment, true
+	s.q = quorum.Write(s.n)
 	return nil
 }
 
@@ -281,9 +458,13 @@ func neverServed(ctx context.Context, formatted []*place) (bool, error) {
 // format makes drives of all places.
 func (s *Set) format(ctx context.Context) error {
 	s.created = true
-	if _, err := rand.Read(s.deployment[:]); err != nil {
+	var deployment layout.DeploymentID
+	if _, err := rand.Read(deployment[:]); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	s.deployment, s.matched = deployment, true
+	s.mu.Unlock()
 	state := layout.State{Names: make([]layout.Name, s.n)}
 	ids := make([]layout.Identity, s.n)
 	for slot, p := range s.places {
@@ -305,7 +486,7 @@ func (s *Set) format(ctx context.Context) error {
 	for slot, p := range s.places {
 		wg.Go(func() {
 			if errs[slot] = p.claim.Format(ctx, ids[slot], state); errs[slot] == nil {
-				errs[slot] = p.openDrive(ctx, p.claim)
+				errs[slot] = p.openDrive(ctx, s, p.claim)
 			}
 			if errs[slot] != nil {
 				errs[slot] = fmt.Errorf("%s: %w", p.Path, errs[slot])

@@ -57,8 +57,10 @@ const (
 	maxBatchEntries = 256
 	maxBatchBytes   = 4 << 20
 	maxUnackedBytes = 64 << 20
-	entryRoomBytes  = 64 << 10 // what an entry counts for in maxUnackedBytes
-	maxMarkLag      = 4096     // entries by which a stable mark may lag while there is no quiet moment
+	maxLogBytes     = 2 * maxUnackedBytes // entries in memory, with those that learners have not taken
+	entryRoomBytes  = 64 << 10            // what an entry counts for in maxUnackedBytes, at least
+	largeEntryBytes = 8 << 20             // entries that are encoded before they are appended, as drives may refuse them
+	maxMarkLag      = 4096                // entries by which a stable mark may lag while there is no quiet moment
 	viewLimit       = time.Minute
 	watchInterval   = 50 * time.Millisecond
 	probeInterval   = 200 * time.Millisecond
@@ -69,6 +71,8 @@ const (
 	retryPause      = 500 * time.Millisecond
 	maxPause        = 30 * time.Second
 	closeLimit      = 5 * time.Second
+	releaseLimit    = 15 * time.Second // a drive has a limit of its own for what is below it
+	gatherLimit     = 30 * time.Second // for places that do not even say whether they are there
 )
 
 // Set is N drives that act as one. All methods are safe for concurrent use.
@@ -94,8 +98,9 @@ type Set struct {
 	reopenAt    time.Time // the keeper's
 	reopenPause time.Duration
 
-	mu     sync.Mutex
-	closed bool
+	mu      sync.Mutex
+	closed  bool
+	matched bool // n and deployment are known; a place that comes later has to fit
 }
 
 // Open opens the set on the given places, formatting them if they are all
@@ -179,11 +184,35 @@ func (s *Set) openFirst(ctx context.Context) (*tenure, error) {
 
 // serve makes a tenure the one that answers, and starts its work.
 func (s *Set) serve(t *tenure) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		t.end(ErrNotServing)
+		return
+	}
 	old := s.current.Swap(t)
+	s.mu.Unlock()
 	if old != nil {
 		old.end(ErrNotServing)
 	}
 	t.start()
+}
+
+// spawn starts a goroutine that Close waits for. After Close nothing is
+// started any more, and f runs at once.
+func (s *Set) spawn(f func()) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		f()
+		return
+	}
+	s.wg.Add(1)
+	s.mu.Unlock()
+	go func() {
+		defer s.wg.Done()
+		f()
+	}()
 }
 
 // serving gives the tenure that answers.
@@ -226,38 +255,64 @@ func (s *Set) nudge() {
 // nothing.
 func (s *Set) Close() error {
 	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return nil
-	}
+	again := s.closed
 	s.closed = true
 	s.mu.Unlock()
+	if again {
+		return nil
+	}
 	t := s.current.Swap(nil)
-	if t != nil {
-		t.quiesce(time.Second)
+	if t == nil {
+		return s.release()
 	}
+	t.quiesce(time.Second)
 	s.cancel()
-	var errs []error
-	if t != nil {
-		t.end(ErrNotServing)
-		errs = append(errs, t.wait(closeLimit))
-	}
-	s.wg.Wait()
-	errs = append(errs, s.release())
-	return errors.Join(errs...)
+	t.end(ErrNotServing)
+	_ = within(closeLimit, s.wg.Wait) // the keeper may just have begun the tenure; release tells
+	return errors.Join(t.wait(closeLimit), s.release())
 }
 
-// release closes the drives and gives their locks back.
+// release ends what the set does by itself, closes the drives and gives their
+// locks back.
 func (s *Set) release() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.cancel()
+	err := within(closeLimit, s.wg.Wait)
+	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
+	if s.engine.Wait(ctx) != nil {
+		err = errors.Join(err, errNoReturn)
+	}
 	errs := make([]error, len(s.places))
 	var wg sync.WaitGroup
 	for i, p := range s.places {
 		wg.Go(func() { errs[i] = p.release() })
 	}
 	wg.Wait()
+	if released := errors.Join(errs...); released != nil {
+		return errors.Join(err, released) // what was not closed still uses the cache
+	}
 	s.cache.Close()
-	return errors.Join(errs...)
+	return err
+}
+
+var errNoReturn = errors.New("calls to drives did not return")
+
+// within waits for f, which a stuck system call may delay for ever: no longer
+// than the limit.
+func within(limit time.Duration, f func()) error {
+	done := make(chan struct{})
+	go func() { f(); close(done) }()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-timer.C:
+		return errNoReturn
+	}
 }
 
 // quiesce has the stable mark written on every drive, within a limit.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/sherd-storage/sherd/internal/quorum"
+	"github.com/sherd-storage/sherd/internal/stripe"
 	"github.com/sherd-storage/sherd/layout"
 )
 
@@ -19,7 +21,7 @@ func (o *opening) leaveOutUnhealable(ctx context.Context) error {
 	for slot := range o.v.Behind.All() {
 		ok, err := onLog(ctx, source.drive, o.at(slot).held.Stable)
 		if err != nil {
-			return err
+			return o.failed(source.place, err)
 		}
 		if !ok {
 			o.v.Behind &^= quorum.One(slot)
@@ -61,9 +63,6 @@ func onLog(ctx context.Context, d layout.Drive, m layout.Mark) (bool, error) {
 func (o *opening) settle(ctx context.Context) (*tenure, error) {
 	names := slices.Clone(o.v.State.Names)
 	t := newTenure(o.set, o.owner, names)
-	if err := o.restoreShards(ctx); err != nil {
-		return nil, err
-	}
 	// Drives that are behind come first: were one of them to hold the new
 	// state before it holds the log, it could be believed by the next opening.
 	if err := o.each(ctx, o.v.Behind, func(c *candidate) error { return o.bringBehind(ctx, c) }); err != nil {
@@ -107,13 +106,57 @@ func (o *opening) markAt(p layout.Position) (layout.Mark, error) {
 	return layout.Mark{}, fmt.Errorf("the chain at position %d is not known", p)
 }
 
-// bringBehind undoes all above a drive's own stable mark, as its tail may have
-// diverged, and takes the log from there.
+// bringBehind undoes what a drive has above its own stable mark and the set's
+// log has not, and takes the log from there.
 func (o *opening) bringBehind(ctx context.Context, c *candidate) error {
-	if err := undoTo(ctx, c, c.held.Stable.Position); err != nil {
+	source := o.at(o.v.Source)
+	keep, err := agreement(ctx, source.place, source.drive, c, o.v.End)
+	if err != nil {
 		return err
 	}
-	return o.catchUp(ctx, c, c.held.Stable.Position, o.v.End)
+	if err := undoTo(ctx, c, keep); err != nil {
+		return err
+	}
+	return o.catchUp(ctx, c, keep, o.v.End)
+}
+
+// agreement gives the position at or below end up to which a drive's log is the
+// source's: at least its stable mark, which is known to stand on that. A drive
+// that was away may have a tail that is nobody else's, even with the same
+// positions; the chains tell. What agrees is kept, because undoing an entry
+// takes the shard files that it added, and other drives may have lost theirs.
+func agreement(ctx context.Context, from *place, source layout.Drive, c *candidate, end layout.Position) (layout.Position, error) {
+	h, err := source.Holding(ctx)
+	if err != nil {
+		return 0, &fault{from, err}
+	}
+	low := c.held.Stable.Position
+	high := max(low, min(end, h.Last.Position, c.held.Last.Position))
+	for low < high && err == nil {
+		middle := low + (high-low+1)/2
+		theirs, failed := chainAt(ctx, source, middle)
+		if failed != nil {
+			return 0, &fault{from, failed}
+		}
+		var ours layout.Chain
+		if ours, err = chainAt(ctx, c.drive, middle); ours == theirs {
+			low = middle
+		} else {
+			high = middle - 1
+		}
+	}
+	return low, err
+}
+
+func chainAt(ctx context.Context, d layout.Drive, p layout.Position) (layout.Chain, error) {
+	e, err := d.Log(ctx, p, 1)
+	if err != nil {
+		return layout.Chain{}, err
+	}
+	if len(e) == 0 || e[0].Position != p {
+		return layout.Chain{}, fmt.Errorf("%w: the log has no entry %d", layout.ErrDamaged, p)
+	}
+	return e[0].Chain, nil
 }
 
 // finish brings a drive to the settled log. Its last batch carries the state
@@ -158,7 +201,7 @@ func undoTo(ctx context.Context, c *candidate, to layout.Position) error {
 func (o *opening) catchUp(ctx context.Context, c *candidate, from, to layout.Position) error {
 	source := o.at(o.v.Source)
 	for from < to {
-		entries, err := o.set.fetch(ctx, source.drive, c.drive.Identity().Drive, from+1, to)
+		entries, err := o.set.fetch(ctx, source.place, source.drive, c.drive.Identity().Drive, from+1, to)
 		if err != nil {
 			return err
 		}
@@ -166,12 +209,14 @@ func (o *opening) catchUp(ctx context.Context, c *candidate, from, to layout.Pos
 			return err
 		}
 		from = entries[len(entries)-1].Position
+		c.step()
 	}
 	return nil
 }
 
 // restoreShards rebuilds the shard files that drives of the new set lack of
-// entries that are kept and are not stable yet.
+// entries that are kept and are not stable yet. Where that can not be done the
+// set opens for reading only.
 func (o *opening) restoreShards(ctx context.Context) error {
 	source := o.at(o.v.Source)
 	for i := range source.entries {
@@ -183,9 +228,22 @@ func (o *opening) restoreShards(ctx context.Context) error {
 			if a.Inline || o.holders(a.Data).Count() < a.DataShards() {
 				continue // an inline shard comes with its entry; an aborted write needs none
 			}
+			var lost atomic.Bool
 			lacking := o.v.InSync &^ o.holders(a.Data)
-			if err := o.each(ctx, lacking, func(c *candidate) error { return o.set.restore(ctx, c, e, a) }); err != nil {
+			if err := o.each(ctx, lacking, func(c *candidate) error {
+				err := o.set.restore(ctx, c, e, a)
+				if errors.Is(err, stripe.ErrTooFewShards) {
+					lost.Store(true)
+					return nil
+				}
 				return err
+			}); err != nil {
+				return err
+			}
+			if lost.Load() {
+				o.v.ReadOnly = true
+				o.v.Why = fmt.Sprintf("the bytes of entry %d can not be put together", e.Position)
+				return nil
 			}
 		}
 	}
@@ -213,7 +271,7 @@ func (o *opening) openReadOnly(ctx context.Context) (*tenure, error) {
 	t.inSync = o.v.Agreed
 	for i := range source.entries {
 		if e := &source.entries[i]; e.Position > o.v.Stable && e.Position <= o.v.Top {
-			t.blocked = append(t.blocked, touches(e.Writes)...)
+			t.block(e.Writes, nil)
 		}
 	}
 	for slot := range t.inSync.All() {
@@ -228,31 +286,33 @@ func (o *opening) openReadOnly(ctx context.Context) (*tenure, error) {
 // fetch reads entries from position from on, as many as make a batch and none
 // above to, with everything that the target drive has to write: tombstones and
 // voids come from the entry itself, records from their keys on the source,
-// inline shards are the target's own, put together from the others'.
-func (s *Set) fetch(ctx context.Context, source layout.Drive, target layout.DriveID, from, to layout.Position) ([]*layout.Entry, error) {
-	limit := int(min(maxBatchEntries, to-from+1))
-	heads, err := source.Log(ctx, from, limit)
+// inline shards are the target's own, put together from the others'. Its errors
+// are the source's.
+func (s *Set) fetch(ctx context.Context, at *place, source layout.Drive, target layout.DriveID, from, to layout.Position) ([]*layout.Entry, error) {
+	heads, err := source.Log(ctx, from, int(min(maxBatchEntries, to-from+1)))
 	if err != nil {
-		return nil, err
+		return nil, &fault{at, err}
 	}
 	if len(heads) == 0 || heads[0].Position != from {
 		return nil, fmt.Errorf("%w: the log has no entry %d", errNeedsCopy, from)
 	}
 	r, err := source.Read(ctx)
 	if err != nil {
-		return nil, err
+		return nil, &fault{at, err}
 	}
 	defer r.Close()
 	out := make([]*layout.Entry, 0, len(heads))
+	var bytes int64
 	for i := range heads {
 		e := &heads[i]
-		if e.Position > to {
+		if e.Position > to || bytes >= maxBatchBytes {
 			break
 		}
 		if err := s.fill(ctx, r, target, e); err != nil {
-			return nil, err
+			return nil, &fault{at, err}
 		}
 		out = append(out, e)
+		bytes += entryBytes(e)
 	}
 	return out, nil
 }

@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/sherd-storage/sherd/erasure"
+	"github.com/sherd-storage/sherd/internal/fanout"
 	"github.com/sherd-storage/sherd/internal/quorum"
 	"github.com/sherd-storage/sherd/internal/stripe"
 	"github.com/sherd-storage/sherd/layout"
@@ -188,10 +189,17 @@ func (st *Staged) Discard() {
 	if st.committed {
 		return
 	}
-	for _, m := range st.written {
-		_ = m.drive.Shards().Remove(context.Background(), m.promise, st.add.Data)
-	}
+	st.t.atOnce(0).Do(context.Background(), len(st.written), func(i int) error {
+		m := st.written[i]
+		return m.drive.Shards().Remove(context.Background(), m.promise, st.add.Data)
+	})
 	st.written = nil
+}
+
+// atOnce makes calls to several drives: once enough have succeeded the others
+// get no longer than the stall limit.
+func (t *tenure) atOnce(enough int) fanout.Calls {
+	return fanout.Calls{Enough: enough, Limit: t.set.opt.StallLimit, Go: t.set.spawn}
 }
 
 // files writes one shard file a drive.
@@ -205,13 +213,17 @@ func (st *Staged) files(ctx context.Context, body io.Reader, size int64, spec Da
 	}
 	res, err := st.t.set.engine.Encode(ctx, body, size, g, st.add.Data.Bytes(), w.sinks(),
 		&stripe.EncodeOptions{Need: need, StallAfter: st.t.set.opt.StallLimit})
+	st.drop(w, res, err == nil)
 	if err == nil {
 		st.Size, st.add.Size = res.ObjectBytes, res.ObjectBytes
 		err = st.commitFiles(ctx, w, res, need)
 	}
 	if err != nil {
-		w.abort()
+		st.abort(w)
 		st.Discard()
+		if errors.Is(err, stripe.ErrTooFewSinks) {
+			err = unwritten(err)
+		}
 		return err
 	}
 	st.place(layout.PlaceFile)
@@ -234,30 +246,43 @@ func (st *Staged) create(ctx context.Context, spec DataSpec, drives []*member, n
 	if err != nil {
 		return nil, err
 	}
-	var wg sync.WaitGroup
-	for i, m := range drives {
-		if m.free.Load() < payload {
-			w.errs[i] = fmt.Errorf("%w on %s", ErrNoSpace, m.place.Path)
-			continue
+	made := make([]layout.ShardWriter, len(drives))
+	calls := st.t.atOnce(need)
+	calls.AfterLate = func(i int, err error) {
+		if err == nil {
+			_ = made[i].Abort()
 		}
-		wg.Go(func() {
-			w.files[i], w.errs[i] = m.drive.Shards().Create(ctx, m.promise, layout.ShardHeader{
-				Deployment: st.t.set.deployment, Bucket: spec.Bucket, Key: spec.Key, Data: st.add.Data, Upload: spec.Upload,
-				Part: spec.Part, Shard: i, DataShards: g.Data, Parity: g.Parity,
-			})
-		})
 	}
-	wg.Wait()
-	if err := w.enough(need); err != nil {
-		w.abort()
+	w.errs = calls.Do(ctx, len(drives), func(i int) (err error) {
+		m := drives[i]
+		if m.free.Load() < payload {
+			return fmt.Errorf("%w on %s", ErrNoSpace, m.place.Path)
+		}
+		made[i], err = m.drive.Shards().Create(ctx, m.promise, layout.ShardHeader{
+			Deployment: st.t.set.deployment, Bucket: spec.Bucket, Key: spec.Key, Data: st.add.Data, Upload: spec.Upload,
+			Part: spec.Part, Shard: i, DataShards: g.Data, Parity: g.Parity,
+		})
+		return err
+	})
+	for i, err := range w.errs {
+		if err == nil {
+			w.files[i] = made[i]
+		}
+		st.t.tooLate(drives[i], err)
+	}
+	if err := w.enough(ctx, need); err != nil {
+		st.abort(w)
 		return nil, err
 	}
 	return w, nil
 }
 
-// enough: at least need shards are still good. Where too few are, the errors
+// enough: at least need shards are still good, and somebody waits for them. Where too few are, the errors
 // say why; no space is told from other reasons.
-func (w *shardFiles) enough(need int) error {
+func (w *shardFiles) enough(ctx context.Context, need int) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	good := 0
 	for i := range w.files {
 		if w.errs[i] == nil {
@@ -267,11 +292,15 @@ func (w *shardFiles) enough(need int) error {
 	if good >= need {
 		return nil
 	}
-	err := errors.Join(w.errs...)
+	return unwritten(fmt.Errorf("%d shards could be written, %d are needed: %w", good, need, errors.Join(w.errs...)))
+}
+
+// unwritten is the error of a body that could not be brought to enough drives.
+func unwritten(err error) error {
 	if errors.Is(err, ErrNoSpace) || errors.Is(err, layout.ErrNoSpace) {
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
 	}
-	return fmt.Errorf("%w: %d shards could be written, %d are needed: %w", ErrUnavailable, good, need, err)
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
 // sinks gives the files in the form that the encoder writes to.
@@ -279,17 +308,79 @@ func (w *shardFiles) sinks() []stripe.ShardWriter {
 	out := make([]stripe.ShardWriter, len(w.files))
 	for i, f := range w.files {
 		if w.errs[i] == nil {
-			out[i] = f
+			w.files[i] = &sink{ShardWriter: f}
+			out[i] = w.files[i]
 		}
 	}
 	return out
 }
 
-func (w *shardFiles) abort() {
-	for i, f := range w.files {
-		if f != nil {
-			_ = f.Abort()
+// sink is a file that the encoder writes to. It knows whether a write is on its
+// way, which may never return.
+type sink struct {
+	layout.ShardWriter
+
+	mu   sync.Mutex // guards what follows, never locked across I/O
+	busy bool
+	lost bool // the file is nobody's but the write's
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	s.note(true)
+	n, err := s.ShardWriter.Write(p)
+	if s.note(false) {
+		_ = s.Abort()
+	}
+	return n, err
+}
+
+func (s *sink) note(busy bool) (lost bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy = busy
+	return s.lost
+}
+
+// abandon removes a file whose write stalled, once that has returned.
+func (t *tenure) abandon(f layout.ShardWriter) {
+	s, ok := f.(*sink)
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	s.lost = true
+	busy := s.busy
+	s.mu.Unlock()
+	if !busy {
+		t.set.spawn(func() { _ = s.Abort() })
+	}
+}
+
+// abort removes what was written.
+func (st *Staged) abort(w *shardFiles) {
+	st.t.atOnce(0).Do(context.Background(), len(w.files), func(i int) error {
+		if f := w.files[i]; f != nil {
+			return f.Abort()
+		}
+		return nil
+	})
+}
+
+// drop takes out the files that the encoder could not write. One that stalled
+// belongs to the call that has not returned; if enough others did, its drive
+// leaves the set.
+func (st *Staged) drop(w *shardFiles, res stripe.Encoded, enough bool) {
+	for i, err := range res.Errs {
+		if err == nil || w.errs[i] != nil {
+			continue
+		}
+		w.errs[i] = err
+		if errors.Is(err, stripe.ErrStalled) {
+			st.t.abandon(w.files[i])
 			w.files[i] = nil
+			if enough {
+				st.t.tooLate(w.members[i], fanout.ErrLate)
+			}
 		}
 	}
 }
@@ -298,61 +389,39 @@ func (w *shardFiles) abort() {
 // no longer than the stall limit; a drive that is later than that leaves the
 // set.
 func (st *Staged) commitFiles(ctx context.Context, w *shardFiles, res stripe.Encoded, need int) error {
-	type answer struct {
-		shard int
-		err   error
-	}
-	answers := make(chan answer, len(w.files))
-	waiting := map[int]bool{}
-	for i, f := range w.files {
-		if res.Errs[i] != nil && w.errs[i] == nil {
-			w.errs[i], w.files[i] = res.Errs[i], nil
-			if errors.Is(w.errs[i], stripe.ErrStalled) {
-				st.t.giveUp(w.members[i], errLate) // its call holds the file
-			} else {
-				_ = f.Abort()
-			}
+	whole := context.WithoutCancel(ctx) // a file is ended or not, whoever waits for it
+	trailer := layout.Trailer{Size: res.ObjectBytes, Payload: res.ShardBytes}
+	before, files := w.errs, slices.Clone(w.files)
+	w.errs = st.t.atOnce(need).Do(ctx, len(files), func(i int) error {
+		if before[i] != nil {
+			return before[i]
 		}
-		if w.errs[i] == nil {
-			waiting[i] = true
-			st.t.wg.Go(func() {
-				answers <- answer{i, f.Commit(context.WithoutCancel(ctx), layout.Trailer{Size: res.ObjectBytes, Payload: res.ShardBytes})}
-			})
-		}
-	}
+		return files[i].Commit(whole, trailer)
+	})
 	st.holders = 0
-	var late <-chan time.Time
-	for len(waiting) > 0 {
-		select {
-		case a := <-answers:
-			delete(waiting, a.shard)
-			if w.errs[a.shard] = a.err; a.err != nil {
-				continue
-			}
-			m := w.members[a.shard]
-			st.written = append(st.written, m)
-			st.holders |= quorum.One(m.slot)
-			if st.holders.Count() == need {
-				late = time.After(st.t.set.opt.StallLimit)
-			}
-		case <-late:
-			for i := range waiting {
-				w.errs[i], w.files[i] = errLate, nil // its call holds the file
-				st.t.giveUp(w.members[i], errLate)
-			}
-			clear(waiting)
+	for i, err := range w.errs {
+		switch {
+		case before[i] != nil:
+			continue
+		case err == nil:
+			st.written = append(st.written, w.members[i])
+			st.holders |= quorum.One(w.members[i].slot)
 		}
+		w.files[i] = nil // ended, or its call's
+		st.t.tooLate(w.members[i], err)
 	}
-	w.files = nil
-	return w.enoughOf(st.holders.Count(), need)
+	err := w.enough(ctx, need)
+	if err == nil {
+		st.abort(w)
+	}
+	return err
 }
 
-func (w *shardFiles) enoughOf(good, need int) error {
-	if good >= need {
-		return nil
+// tooLate takes out a drive whose call was given up.
+func (t *tenure) tooLate(m *member, err error) {
+	if errors.Is(err, fanout.ErrLate) {
+		t.giveUp(m, errLate)
 	}
-	w.files = make([]layout.ShardWriter, len(w.errs))
-	return w.enough(need)
 }
 
 // giveUp takes a drive out of the set.

@@ -37,6 +37,7 @@ type tenure struct {
 	mu         sync.Mutex
 	members    [16]*member
 	log        []*pending // entries above base, in order
+	memory     int64      // what they take
 	base       layout.Position
 	last       layout.Mark   // newest entry
 	visible    layout.Mark   // newest acknowledged entry
@@ -48,6 +49,8 @@ type tenure struct {
 	blocked    []blocked // what unsettled entries touch
 	pins       pins
 	touched    time.Time     // when visible last moved
+	lived      time.Duration // the watch's clock, which stands while the host is paused
+	looked     time.Time     // when it last moved
 	hold       *member       // a learner that entries are kept in memory for
 	asked      quorum.Drives // the drives that were asked when the set could be opened for reading only
 }
@@ -68,15 +71,15 @@ type member struct {
 	wake    chan struct{} // a token: there may be something to do
 
 	// below tenure.mu
-	fed      bool // takes entries from the log
-	learner  bool // does not count yet
-	applied  layout.Position
-	stable   layout.Position // its durable V
-	markDue  bool            // write V now, though nothing else is to be written
-	failed   error
-	busy     time.Time // since when a batch is on its way; zero: none
-	busyUpTo layout.Position
-	free     atomic.Int64 // bytes that may still be written, as last measured and counted down
+	fed     bool // takes entries from the log
+	learner bool // does not count yet
+	applied layout.Position
+	stable  layout.Position // its durable V
+	markDue bool            // write V now, though nothing else is to be written
+	failed  error
+	busy    time.Duration // since when, in tenure.lived, a batch is on its way; 0: none
+	probing time.Duration // the same of a probe
+	free    atomic.Int64  // bytes that may still be written, as last measured and counted down
 }
 
 // newMember makes a member that has the log up to a position, of which stable
@@ -95,19 +98,23 @@ type pending struct {
 	holders   quorum.Drives // drives that have, or get with the entry, the shard of what it adds
 	needed    int           // how many of them an acknowledgement needs; 0 nothing was added
 	abortedBy layout.Position
-	quorumAt  time.Time // when Q drives had it
+	quorumAt  time.Duration // when, in tenure.lived, Q drives had it; 0: not yet
+	memory    int64
 	waiter    *waiter
 }
 
 // waiter is the call that waits for an entry.
 type waiter struct {
-	done    chan error // buffered
-	release func()     // the caller's lock, once the caller has left
-	left    bool
+	done     chan error // buffered
+	release  func()     // the caller's lock, once the caller has left
+	left     bool
+	position layout.Position // of the entry
+	writes   []layout.Write
 }
 
 func newTenure(s *Set, owner layout.Owner, names []layout.Name) *tenure {
-	t := &tenure{set: s, owner: owner, n: s.n, names: names, room: semaphore.NewWeighted(maxUnackedBytes), touched: time.Now()}
+	t := &tenure{set: s, owner: owner, n: s.n, names: names, room: semaphore.NewWeighted(maxUnackedBytes),
+		lived: 1, touched: time.Now(), looked: time.Now()}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.pins.init()
 	return t
@@ -122,18 +129,8 @@ func (t *tenure) end(why error) {
 	t.cancel()
 }
 
-// wait waits for the links, which a stuck system call may delay for ever: no
-// longer than the limit.
-func (t *tenure) wait(limit time.Duration) error {
-	done := make(chan struct{})
-	go func() { t.wg.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-time.After(limit):
-		return errors.New("calls to drives did not return")
-	}
-}
+// wait waits for the links, no longer than the limit.
+func (t *tenure) wait(limit time.Duration) error { return within(limit, t.wg.Wait) }
 
 // stick ends acknowledging: what is on its way has an unknown outcome, and its
 // keys are blocked until the set is opened again. mu is held.
@@ -146,7 +143,7 @@ func (t *tenure) stick(why error) {
 		if p.Position <= t.visible.Position {
 			continue
 		}
-		t.blocked = append(t.blocked, touches(p.Writes)...)
+		t.block(p.Writes, nil)
 		t.settle(p, fmt.Errorf("%w: %w", ErrOutcomeUnknown, why))
 	}
 	// What is acknowledged is complete on every drive that is left: saying so
@@ -175,6 +172,7 @@ func (t *tenure) settle(p *pending, err error) {
 		w.done <- err
 		return
 	}
+	t.unblock(w)
 	w.release()
 }
 
@@ -196,6 +194,8 @@ func (t *tenure) append(p *pending) error {
 	}
 	t.last = layout.Mark{Position: p.Position, Chain: p.Chain}
 	t.log = append(t.log, p)
+	p.memory = memoryBytes(&p.Entry)
+	t.memory += p.memory
 	t.wakeAll()
 	return nil
 }
@@ -239,6 +239,9 @@ func (t *tenure) advance() {
 	}
 	t.touched = time.Now()
 	t.prune()
+	if t.memory > maxLogBytes {
+		t.dropLaggards()
+	}
 }
 
 // acknowledgeable gives the newest position that may become visible: every
@@ -281,9 +284,26 @@ func (t *tenure) prune() {
 		keep = min(keep, t.hold.applied)
 	}
 	if drop := int(keep - t.base); keep > t.base && (drop >= 64 || drop == len(t.log)) {
+		for _, p := range t.log[:drop] {
+			t.memory -= p.memory
+		}
 		t.log = slices.Delete(t.log, 0, drop)
 		t.base = keep
 	}
+}
+
+var errLaggard = errors.New("the drive learns more slowly than others write")
+
+// dropLaggards keeps entries in memory no longer for learners that are behind.
+// mu is held.
+func (t *tenure) dropLaggards() {
+	t.hold = nil
+	for _, m := range t.members {
+		if m != nil && m.learner && m.fed && m.failed == nil && m.applied < t.visible.Position {
+			t.fail(m, errLaggard)
+		}
+	}
+	t.prune()
 }
 
 func randomUint64() uint64 {

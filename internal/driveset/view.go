@@ -46,13 +46,10 @@ func (s *Set) View(ctx context.Context) (*View, error) {
 func (v *View) open(ctx context.Context) error {
 	var last error
 	for {
-		v.t.mu.Lock()
-		rest := v.t.readable() &^ v.tried
-		v.t.mu.Unlock()
-		if rest == 0 {
+		m := v.t.readFrom(v.tried)
+		if m == nil {
 			return errors.Join(ErrUnavailable, last)
 		}
-		m := v.t.members[rest.First()]
 		v.tried |= quorum.One(m.slot)
 		r, err := m.drive.Read(ctx)
 		if err == nil {
@@ -71,7 +68,7 @@ func (v *View) next(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	v.t.set.suspect(v.member, err)
+	v.t.suspect(v.member, err)
 	_ = v.reader.Close()
 	v.reader = nil
 	return v.open(ctx)
@@ -89,7 +86,7 @@ func (v *View) Latest(ctx context.Context, bucket layout.BucketID, key string) (
 	for {
 		item, ok, err := v.reader.Latest(bucket, key, v.at.Position)
 		if err == nil {
-			return item, ok, nil
+			return item, ok, v.held()
 		}
 		if err := v.next(ctx, err); err != nil {
 			return layout.Item{}, false, err
@@ -99,13 +96,16 @@ func (v *View) Latest(ctx context.Context, bucket layout.BucketID, key string) (
 
 // Get gives the newest record of a slot; false when there is none.
 func (v *View) Get(ctx context.Context, slot layout.Slot) (layout.Item, bool, error) {
+	if err := layout.CheckSlot(slot); err != nil {
+		return layout.Item{}, false, err // the caller's mistake, and not a drive's
+	}
 	if err := v.allowed(func() bool { return v.t.blocksSlot(slot) }); err != nil {
 		return layout.Item{}, false, err
 	}
 	for {
 		item, ok, err := v.reader.Get(slot, v.at.Position)
 		if err == nil {
-			return item, ok, nil
+			return item, ok, v.held()
 		}
 		if err := v.next(ctx, err); err != nil {
 			return layout.Item{}, false, err
@@ -126,11 +126,20 @@ func (v *View) Cursor(ctx context.Context, from, to layout.Slot) (layout.Cursor,
 	return c, nil
 }
 
+// held: the view has not lost its hold. It is asked after each read, too: what
+// was found may be what a removal left, which begins as soon as the hold is gone.
+func (v *View) held() error {
+	if v.t.pins.expired(v.at.Position) {
+		return ErrExpired
+	}
+	return nil
+}
+
 // allowed: the view has not expired, and nothing unsettled is asked for.
 func (v *View) allowed(blocked func() bool) error {
 	t := v.t
-	if t.pins.expired(v.at.Position) {
-		return ErrExpired
+	if err := v.held(); err != nil {
+		return err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -152,6 +161,18 @@ func (v *View) Close() {
 		v.t.mu.Unlock()
 		v.pin = nil
 	}
+}
+
+// readFrom gives a drive that has all that is visible and was not tried; nil
+// when there is none.
+func (t *tenure) readFrom(tried quorum.Drives) *member {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	rest := t.readable() &^ tried
+	if rest == 0 {
+		return nil
+	}
+	return t.members[rest.First()]
 }
 
 // readable gives the drives that have all that is visible. mu is held.
@@ -198,13 +219,13 @@ func (c *cursor) move(step func(stood layout.Slot) bool) bool {
 	if c.err = c.ctx.Err(); c.err != nil {
 		return false
 	}
-	if c.v.t.pins.expired(c.v.at.Position) {
-		c.err = ErrExpired
-		return false
-	}
 	var stood layout.Slot
 	for {
-		if step(stood) {
+		moved := step(stood)
+		if c.err = c.v.held(); c.err != nil {
+			return false
+		}
+		if moved {
 			c.lastSlot = append(c.lastSlot[:0], c.under.Item().Slot...)
 			return true
 		}
@@ -256,4 +277,31 @@ func (c *cursor) Close() error {
 	u := c.under
 	c.under = nil
 	return u.Close()
+}
+
+// suspect is told of a drive that could not be read. It leaves the set where
+// enough others are left to write; else others answer in its place, as far as
+// they can, and the drive's own probe tells whether it is gone.
+func (t *tenure) suspect(m *member, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.members[m.slot] != m || m.failed != nil || t.ctx.Err() != nil {
+		return // known
+	}
+	t.set.damage.add(Finding{Kind: FindingDrive, Drive: m.place.Path, Text: err.Error()})
+	if t.stuck == nil && (t.target()&^quorum.One(m.slot)).Count() >= t.set.q {
+		t.fail(m, fmt.Errorf("reading: %w", err))
+	}
+}
+
+// blame suspects the drive of a place.
+func (t *tenure) blame(f *fault) {
+	for slot := range t.n {
+		t.mu.Lock()
+		m := t.members[slot]
+		t.mu.Unlock()
+		if m != nil && m.place == f.place {
+			t.suspect(m, f.err)
+		}
+	}
 }

@@ -13,7 +13,7 @@ type place struct {
 // stands above it in this list, and of that only what its entry names.
 func places() []place {
 	pure := []string{"erasure", "bitrot", "versioning", "lock", "internal/quorum", "internal/checksum"}
-	leaves := append([]string{"internal/keylock", "internal/budget", "internal/vfs"}, pure...)
+	leaves := append([]string{"internal/keylock", "internal/budget", "internal/fanout", "internal/vfs"}, pure...)
 	engine := append([]string{"layout", "internal/stripe", "internal/verdict", "internal/driveset"}, leaves...)
 	return []place{
 		{"erasure", nil, true, "arithmetic over bytes"},
@@ -24,6 +24,7 @@ func places() []place {
 		{"internal/checksum", nil, true, "arithmetic over bytes"},
 		{"internal/keylock", nil, false, "a lock knows nothing of what it guards"},
 		{"internal/budget", nil, false, "a budget knows nothing of what is spent"},
+		{"internal/fanout", nil, false, "calls are waited for, whatever they do"},
 		{"internal/vfs", nil, false, "a file system knows nothing of what is stored in it"},
 		{"internal/stripe", []string{"erasure", "bitrot", "internal/budget", "internal/checksum"}, false,
 			"stripes and frames, wherever their bytes lie"},
@@ -34,9 +35,12 @@ func places() []place {
 		{".", engine, false, "the facade knows nothing of a wire protocol"},
 		{"s3api", append([]string{"."}, pure...), false, "the wire reaches storage only through the facade, " +
 			"where locks are checked; it must work over any store"},
+		{"s3api/inprocess", nil, false, "a transport carries requests, whatever they say"},
+		{"s3api/s3test", []string{".", "s3api", "s3api/inprocess"}, false, "what tests are given is put together from what everybody has"},
 		{"internal/sim", append([]string{".", "s3api"}, engine...), false, "simulations drive all layers"},
 		{"internal/lint", nil, false, "the lint must work while everything else is broken"},
 		{"internal/tools", nil, false, "it holds versions only"},
+		{"internal/conformance", nil, false, "it sees the server as its clients do"},
 		{"examples", append([]string{".", "s3api"}, pure[:4]...), false,
 			"an example shows what somebody else's module can write"},
 		{"bench", append([]string{".", "s3api"}, engine...), false, "benchmarks measure all layers"},
@@ -227,6 +231,8 @@ func Exceptions() []Exception {
 		{"calls", "layout/internal/wire/wire.go", "panic in mustModes", "an assertion over constants, which the first test would hit"},
 		{"calls", "s3api/handler.go", "panic in Handler.ServeHTTP",
 			"http.ErrAbortHandler is how net/http lets a handler cut off an answer that has begun"},
+		{"skip", "examples/server/mounts_test.go", "t.Skipf", "mounting needs rights that a build constraint cannot ask for"},
+		{"calls", "s3api/handler.go", "time.Now in meter.deadline", "deadlines of connections are kept by the system's clock"},
 		{"globals", "layout", "package-level variable key",
 			"keys of the index, given to a library that documents that it copies them and never writes to them"},
 	}

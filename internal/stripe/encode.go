@@ -15,6 +15,10 @@ import (
 // are sealed and written.
 const writeBatches = 3
 
+// stallSlices are what StallAfter is waited for in: a host that was paused has
+// used up one of them, and what happened meanwhile is seen in the next.
+const stallSlices = 8
+
 // ShardWriter takes the stream of one shard, several whole frames at a time, in
 // order, from one goroutine. A Write that takes less without an error is a
 // failure. Encode never calls it again after an error.
@@ -276,6 +280,7 @@ func (x *encoder) finish(b *batch) error {
 func (x *encoder) await(ready func() (over, late bool), b *batch) error {
 	var timer *time.Timer
 	var expired <-chan time.Time
+	left := 0
 	for {
 		x.mu.Lock()
 		over, late := ready()
@@ -291,12 +296,16 @@ func (x *encoder) await(ready func() (over, late bool), b *batch) error {
 			return err
 		}
 		if late && x.stall > 0 && timer == nil {
-			timer = time.NewTimer(x.stall)
+			timer, left = time.NewTimer(x.stall/stallSlices), stallSlices
 			expired = timer.C
 		}
 		select {
 		case <-x.wake:
 		case <-expired:
+			if left--; left > 0 {
+				timer.Reset(x.stall / stallSlices)
+				continue
+			}
 			x.giveUp(b)
 			timer, expired = nil, nil
 		case <-done:

@@ -57,8 +57,11 @@ type shardState struct {
 }
 
 // start begins to read.
-func (f *fetcher) start(depth int) {
+func (f *fetcher) start(depth int, last uint32) {
 	f.shards = make([]shardState, f.object.Geometry.Shards())
+	for i := range f.shards {
+		f.shards[i].demerit = int(last >> i & 1)
+	}
 	f.pieces = make(chan piece, len(f.shards))
 	f.free = make(chan *batch, depth)
 	f.ready = make(chan *batch, depth)

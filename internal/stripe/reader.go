@@ -15,6 +15,8 @@ type ReadOptions struct {
 	// well. It is called for each batch of stripes. Default, or a result that is not
 	// positive: only a shard that fails is replaced.
 	Limit func() time.Duration
+	// Last are shards that are asked only where the others are not enough, as bits.
+	Last uint32
 	// Observe is told how long each good read of one shard's part of a batch took,
 	// from open to verified, the late ones too. It is called from several goroutines
 	// at once, and needs Now.
@@ -97,7 +99,7 @@ func (e *Engine) fetch(ctx context.Context, r *Reader, object Object, sources []
 	r.grace = o.Grace
 	r.f = &fetcher{engine: e, ctx: inner, cancel: cancel, object: object, coder: coder, sources: sources,
 		limit: o.Limit, now: o.Now, observe: o.Observe, want: want, stripes: stripes, next: first, end: end}
-	r.f.start(depth)
+	r.f.start(depth, o.Last)
 	return nil
 }
 

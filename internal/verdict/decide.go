@@ -42,21 +42,21 @@ type Held struct {
 	Good quorum.Drives
 }
 
-// verdict says how a set may be opened.
+// Verdict says how a set may be opened.
 type Verdict struct {
 	State    layout.State  // in force
 	Promised quorum.Drives // F: the drives that count
 	Replaced quorum.Drives // promised, but no longer drives of this set: left as they are
 	Damaged  quorum.Drives // in-sync by the state, but their logs are not what it says
 	Agreed   quorum.Drives // A: the drives whose logs are the set's
-	InSync   quorum.Drives // the new in-sync set; meaningless when readOnly
-	Behind   quorum.Drives // of inSync, those to be brought up to date before any drive gets the new state
+	InSync   quorum.Drives // the new in-sync set; meaningless when ReadOnly
+	Behind   quorum.Drives // of InSync, those to be brought up to date before any drive gets the new state
 	Source   int           // slot of a drive of A with the longest log
 	Top      layout.Position
-	End      layout.Position // where the log ends once settled; up to top is undone
+	End      layout.Position // where the log ends once settled; up to Top is undone
 	Stable   layout.Position // V*
 	ReadOnly bool
-	Why      string // of readOnly
+	Why      string // of ReadOnly
 }
 
 // ErrTooFew: too few drives can be counted on, even for reading.
@@ -65,10 +65,7 @@ var ErrTooFew = errors.New("too few drives")
 // Decide applies section 3 of the protocol, steps 3 to 8, to what the drives
 // of a set of n said.
 func Decide(n int, said []Witness) (Verdict, error) {
-	d := decision{n: n, by: map[int]*Witness{}}
-	for i := range said {
-		d.by[said[i].Slot] = &said[i]
-	}
+	d := newDecision(n, said)
 	if err := d.force(); err != nil {
 		return Verdict{}, err
 	}
@@ -87,12 +84,31 @@ func Decide(n int, said []Witness) (Verdict, error) {
 	return d.Verdict, nil
 }
 
+// Stable is V*: the highest stable mark of the drives that count. It does not
+// look at logs, and is 0 where Decide would refuse.
+func Stable(n int, said []Witness) layout.Position {
+	d := newDecision(n, said)
+	if err := d.force(); err != nil {
+		return 0
+	}
+	d.void()
+	return d.Stable
+}
+
 // decision is a verdict in the making.
 type decision struct {
 	Verdict
 	n   int
 	by  map[int]*Witness
 	eff [16]layout.Position // end of each drive's effective log
+}
+
+func newDecision(n int, said []Witness) *decision {
+	d := &decision{n: n, by: map[int]*Witness{}}
+	for i := range said {
+		d.by[said[i].Slot] = &said[i]
+	}
+	return d
 }
 
 // force finds the drives that count and the state in force.
@@ -238,6 +254,9 @@ func (d *decision) longest() error {
 	}
 	d.Top = d.eff[d.Source]
 	d.End = d.Top
+	if w := d.by[d.Source]; d.Top > d.Stable && (len(w.Log) == 0 || w.Log[0].Position > d.Stable+1) {
+		return fmt.Errorf("the log of in-sync drive %d does not reach back to position %d", d.Source, d.Stable+1)
+	}
 	for slot := range d.Agreed.All() {
 		if x, _ := d.differ(slot, d.Source); x != nil {
 			return fmt.Errorf("logs of in-sync drives %d and %d differ at position %d within one epoch", slot, d.Source, x.Position)

@@ -86,7 +86,22 @@ func (x *indexFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 			return f, nil
 		}
 	}
-	return x.below.Open(name, opts...)
+	f, err := x.below.Open(name, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return &readFile{f}, nil
+}
+
+// readFile is a file to be read. The library forgets one whose size it is not told, without closing it.
+type readFile struct{ vfs.File }
+
+func (f *readFile) Stat() (vfs.FileInfo, error) {
+	fi, err := f.File.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.File.Close())
+	}
+	return fi, nil
 }
 
 func (x *indexFS) OpenDir(name string) (vfs.File, error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sherd-storage/sherd"
+	"github.com/sherd-storage/sherd/versioning"
 )
 
 func TestARefusedOpeningGivesEverythingBack(t *testing.T) {
@@ -48,9 +49,12 @@ func TestRefusedDrivesKeepTheirIndexAsItIs(t *testing.T) {
 		"too few places": {func(_ string, d []string) ([]string, error) {
 			return d[:1], nil
 		}, sherd.ErrTooFewDrives, []string{"3 drives"}},
-		"a format file that is none": {func(_ string, d []string) ([]string, error) {
-			return d, os.WriteFile(filepath.Join(d[2], "format.json"), []byte("{format"), 0o600)
-		}, sherd.ErrFormat, []string{"d2"}},
+		"format files that are none": {func(_ string, d []string) ([]string, error) {
+			return d, spoil(d[1:], func(string) string { return "{format" })
+		}, sherd.ErrFormat, []string{"d1", "d2", "d3"}},
+		"a newer format": {func(_ string, d []string) ([]string, error) {
+			return d, spoil(d[1:], newer)
+		}, sherd.ErrFormat, []string{"d1", "d2", "d3"}},
 		"two that are none": {func(_ string, d []string) ([]string, error) {
 			for _, drive := range d[2:] {
 				if err := os.WriteFile(filepath.Join(drive, "letter"), nil, 0o600); err != nil {
@@ -77,6 +81,51 @@ func TestRefusedDrivesKeepTheirIndexAsItIs(t *testing.T) {
 		})
 	}
 }
+
+// A drive that is damaged, or that a newer version has written to, is one that is
+// out of reach: the others serve, and it is left as it is.
+func TestOneDriveThatIsNotUnderstood(t *testing.T) {
+	for name, change := range map[string]func(string) string{
+		"damaged": func(string) string { return "{format" }, "newer": newer,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			drives := fourDrives(t, dir)
+			require.NoError(t, spoil(drives[2:3], change))
+			before, err := os.ReadFile(filepath.Join(drives[2], "format.json"))
+			require.NoError(t, err)
+			s, err := sherd.Open(t.Context(), drives, nil)
+			require.NoError(t, err)
+			newBucket(t, s, "bucket", versioning.Unversioned)
+			put(t, s, "bucket", "key", "content")
+			require.Equal(t, "content", get(t, s, "bucket", "key", nil))
+			health := s.Health()
+			require.True(t, health.Degraded)
+			require.ErrorContains(t, health.Drives[2].Err, "format")
+			require.NoError(t, s.Close())
+			after, err := os.ReadFile(filepath.Join(drives[2], "format.json"))
+			require.NoError(t, err)
+			require.Equal(t, before, after)
+		})
+	}
+}
+
+// spoil changes the format.json of drives.
+func spoil(drives []string, change func(string) string) error {
+	for _, drive := range drives {
+		path := filepath.Join(drive, "format.json")
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(change(string(content))), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newer(format string) string { return strings.Replace(format, `"format": 1`, `"format": 2`, 1) }
 
 // fourDrives makes a store in d0 to d3 and closes it.
 func fourDrives(t *testing.T, dir string) (drives []string) {

@@ -50,8 +50,9 @@ type Options struct {
 	// DefaultMemoryBudget.
 	MemoryBudget int64
 	// ReserveBytes are kept free on each drive for deletes and for what the
-	// store itself must write. 0: 5 % of the drive, at least 16 MiB and at most
-	// 1 GiB. Negative: nothing.
+	// store itself must write. 0: 5 % of the drive, at least 64 MiB and at most
+	// 1 GiB or a quarter of it. With less than 64 MiB a drive whose index is full
+	// may fail when the index writes its tables anew. Negative: nothing.
 	ReserveBytes int64
 	// CacheBytes is the cache of the index, for all drives together. 0: 48 MiB.
 	CacheBytes int64
@@ -169,7 +170,7 @@ func open(ctx context.Context, places []driveset.Place, o *Options, under *drive
 		if endedByContext(err) {
 			return nil, err
 		}
-		if errors.Is(err, layout.ErrBadRecord) { // of a format.json: nothing else is read yet
+		if errors.Is(err, layout.ErrBadRecord) || errors.Is(err, layout.ErrNewerFormat) { // of a format.json: nothing else is read yet
 			err = &translated{err, ErrFormat}
 		}
 		return nil, &Error{Op: "open", Err: translate(err)}

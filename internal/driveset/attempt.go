@@ -27,7 +27,7 @@ func (s *Set) attempt(ctx context.Context) (*tenure, error) {
 		return nil, err
 	}
 	if len(cand) < quorum.Read(s.n) {
-		return nil, fmt.Errorf("%w: %d of %d are in reach, %d are needed; missing: %s", ErrTooFew, len(cand), s.n, quorum.Read(s.n), s.missing())
+		return nil, fmt.Errorf("%w: %d of %d are in reach, %d are needed; %w", ErrTooFew, len(cand), s.n, quorum.Read(s.n), s.missing())
 	}
 	o := &opening{set: s, owner: layout.Owner{Epoch: uint64(max(0, s.now().UnixMilli())), Nonce: randomUint64()}, cand: cand}
 	for _, c := range cand {
@@ -40,7 +40,7 @@ func (s *Set) attempt(ctx context.Context) (*tenure, error) {
 		return nil, err
 	}
 	if o.v, err = verdict.Decide(s.n, o.witnesses()); err != nil {
-		return nil, fmt.Errorf("%w; missing: %s", err, s.missing())
+		return nil, fmt.Errorf("%w; %w", err, s.missing())
 	}
 	o.report()
 	if !o.v.ReadOnly {
@@ -112,30 +112,61 @@ func (s *Set) candidates(ctx context.Context) ([]*candidate, error) {
 	return out, nil
 }
 
-// missing names the places without a usable drive, and the slots that no place
-// has.
-func (s *Set) missing() string {
-	var out []string
-	seen := quorum.Drives(0)
+// missing names the places without a usable drive, with what is wrong there,
+// and the slots that no place has.
+func (s *Set) missing() error {
+	out := &missingDrives{}
+	seen, places := quorum.Drives(0), 0
 	for _, p := range s.places {
 		p.mu.Lock()
+		id, identified := p.identity()
 		switch {
-		case p.drive != nil && !p.fenced:
-			seen |= quorum.One(p.id.Slot)
 		case p.err != nil:
-			out = append(out, fmt.Sprintf("%s (%v)", p.Path, p.err))
+			out.add(p.Path, p.err)
+			places++
+		case identified && !p.fenced:
+			seen |= quorum.One(id.Slot)
 		case p.claim != nil:
-			out = append(out, fmt.Sprintf("%s (%s)", p.Path, p.claim.Condition()))
+			out.names = append(out.names, fmt.Sprintf("%s (%s)", p.Path, p.claim.Condition()))
+			places++
 		default:
-			out = append(out, p.Path)
+			out.names = append(out.names, p.Path)
+			places++
 		}
 		p.mu.Unlock()
 	}
-	if rest := s.n - seen.Count() - len(out); rest > 0 {
-		out = append(out, fmt.Sprintf("%d drives whose places were not given", rest))
+	if rest := s.n - seen.Count() - places; rest > 0 {
+		out.names = append(out.names, fmt.Sprintf("%d drives whose places were not given", rest))
 	}
-	return strings.Join(out, ", ")
+	return out
 }
+
+// identity is that of the drive that is open at the place, or was found there.
+// mu is held.
+func (p *place) identity() (layout.Identity, bool) {
+	if p.drive != nil {
+		return p.id, true
+	}
+	if p.claim == nil || p.claim.Condition() != layout.Formatted {
+		return layout.Identity{}, false
+	}
+	return p.claim.Identity()
+}
+
+// missingDrives says which drives are missing, and what is wrong with them.
+type missingDrives struct {
+	names []string
+	errs  []error
+}
+
+func (m *missingDrives) add(path string, err error) {
+	text := strings.TrimPrefix(err.Error(), path+": ")
+	m.names = append(m.names, fmt.Sprintf("%s (%s)", path, text))
+	m.errs = append(m.errs, err)
+}
+
+func (m *missingDrives) Error() string   { return "missing: " + strings.Join(m.names, ", ") }
+func (m *missingDrives) Unwrap() []error { return m.errs }
 
 // each calls f for several candidates at once. A failure puts the drive away
 // whose it is; so does staying away, making no step for the stall limit while

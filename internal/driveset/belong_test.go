@@ -143,13 +143,16 @@ func TestPausesGrow(t *testing.T) {
 		s := newShelf(4)
 		s.opt.Clock = func() time.Time { return time.Date(1970, 1, 2, 0, 0, 0, 0, time.UTC) }
 		c := s.open(t)
-		opened := s.faults[3].Add(faultfs.Rule{Kinds: []op.Kind{op.Create}, Path: ".log", Do: func(_ *vfs.Call, next func() error) error { return next() }})
-		s.faults[3].Add(faultfs.Rule{Kinds: []op.Kind{op.SyncData}, Path: ".log", Do: faultfs.Fail(syscall.EIO)})
+		// It fails as soon as it counts again.
+		failed := s.faults[3].Add(faultfs.Rule{
+			Kinds: []op.Kind{op.Open}, Path: "format.json", Do: faultfs.Fail(syscall.EIO),
+			Match: func(*vfs.Call) bool { return c.set.Health().Drives[3].Status == driveset.InSync },
+		})
 		require.NoError(t, c.put(t.Context(), "a", bytesOf(1, 100)))
 		time.Sleep(time.Minute) // virtual
-		early := opened.Fired()
+		early := failed.Fired()
 		time.Sleep(10 * time.Minute)
-		late := opened.Fired() - early
+		late := failed.Fired() - early
 		require.Positive(t, early)
 		require.Less(t, late, 10*60/20, "one try in half a minute")
 		c.check()

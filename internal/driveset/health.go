@@ -137,16 +137,11 @@ func (d *damageLog) list() []Finding {
 // damaged. It changes nothing. An error means that it could not go on; what it
 // found is not an error.
 func (s *Set) Check(ctx context.Context, report func(Finding)) error {
-	v, err := s.View(ctx)
-	if err != nil {
+	c := &checking{set: s, report: report}
+	if err := c.look(ctx); err != nil {
 		return err
 	}
-	defer v.Close()
-	c := &checking{set: s, view: v, report: report}
-	v.t.mu.Lock()
-	c.members = v.t.members
-	c.inSync = v.t.readable()
-	v.t.mu.Unlock()
+	defer func() { c.view.Close() }()
 	if err := c.logs(ctx); err != nil {
 		return err
 	}
@@ -162,6 +157,23 @@ type checking struct {
 	inSync  quorum.Drives
 	upload  layout.UploadID // that was looked at last
 	owned   bool            // upload is
+}
+
+// look begins to look at the set as it is now. What is seen may be removed once
+// the view is too old, so a check looks again before.
+func (c *checking) look(ctx context.Context) error {
+	v, err := c.set.View(ctx)
+	if err != nil {
+		return err
+	}
+	if c.view != nil {
+		c.view.Close()
+	}
+	c.view, c.upload = v, layout.UploadID{}
+	v.t.mu.Lock()
+	defer v.t.mu.Unlock()
+	c.members, c.inSync = v.t.members, v.t.readable()
+	return nil
 }
 
 func (c *checking) found(kind FindingKind, m *member, text string, args ...any) {
@@ -248,7 +260,26 @@ func (c *checking) records(ctx context.Context) error {
 }
 
 func (c *checking) recordsOf(ctx context.Context, t byte) error {
-	lo, hi := layout.TypeRange(t)
+	from, to := layout.TypeRange(t)
+	var last layout.Slot
+	for {
+		more, err := c.lap(ctx, from, to, &last)
+		if err != nil || !more {
+			return err
+		}
+		if last != nil {
+			from = last
+		}
+		if err := c.look(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// lap goes through the records behind the last one until the view ages, and says
+// whether there are more.
+func (c *checking) lap(ctx context.Context, from, to layout.Slot, last *layout.Slot) (more bool, err error) {
+	view := c.view
 	var ws []*walker
 	defer func() {
 		for _, w := range ws {
@@ -259,25 +290,33 @@ func (c *checking) recordsOf(ctx context.Context, t byte) error {
 		m := c.members[slot]
 		r, err := m.drive.Read(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
 		defer r.Close()
-		cur, err := r.Cursor(lo, hi, c.view.at.Position)
+		cur, err := r.Cursor(from, to, view.at.Position)
 		if err != nil {
-			return err
+			return false, err
 		}
 		ws = append(ws, &walker{m: m, cur: cur, more: cur.Next()})
 	}
 	for {
 		if err := ctx.Err(); err != nil {
-			return err
+			return false, err
 		}
 		least := smallest(ws)
 		if least == nil {
 			break
 		}
-		if err := c.compare(ctx, ws, bytes.Clone(least)); err != nil {
-			return err
+		if bytes.Equal(least, *last) {
+			pass(ws, *last)
+			continue
+		}
+		if c.view != view || view.aging() {
+			return true, nil
+		}
+		*last = bytes.Clone(least)
+		if err := c.compare(ctx, ws, *last); err != nil {
+			return false, err
 		}
 	}
 	for _, w := range ws {
@@ -285,7 +324,16 @@ func (c *checking) recordsOf(ctx context.Context, t byte) error {
 			c.found(FindingDrive, w.m, "reading its index: %v", err)
 		}
 	}
-	return nil
+	return false, nil
+}
+
+// pass moves the walkers that stand at a slot behind it.
+func pass(ws []*walker, slot layout.Slot) {
+	for _, w := range ws {
+		if w.more && bytes.Equal(w.cur.Item().Slot, slot) {
+			w.more = w.cur.Next()
+		}
+	}
 }
 
 func smallest(ws []*walker) (least layout.Slot) {
@@ -395,6 +443,15 @@ func (c *checking) shards(ctx context.Context, slot layout.Slot, value []byte) e
 			b.Drive = p.Path
 		}
 		bad = append(bad, b)
+	}
+	if len(bad) > 0 && c.view.aging() {
+		// Reading took so long that what was read may have been removed.
+		if err := c.look(ctx); err != nil {
+			return err
+		}
+		if item, ok, err := c.view.Get(ctx, slot); err != nil || !ok || !bytes.Equal(item.Value, value) {
+			return err
+		}
 	}
 	for _, b := range bad {
 		b.Lost = k+m-len(bad) < k

@@ -331,7 +331,7 @@ func (s *Set) acquaint() error {
 		return err
 	}
 	if need := quorum.Read(s.n); len(drives) > 0 && formatted < need && len(drives)+blank < s.n {
-		return fmt.Errorf("%w: %d of %d are in reach, %d are needed; missing: %s", ErrTooFew, formatted, s.n, need, s.missing())
+		return fmt.Errorf("%w: %d of %d are in reach, %d are needed; %w", ErrTooFew, formatted, s.n, need, s.missing())
 	}
 	return nil
 }
@@ -342,9 +342,10 @@ type identified struct {
 	id layout.Identity
 }
 
-// hopeless errors are the caller's mistakes, which no waiting mends.
+// hopeless errors are the caller's mistakes, which no waiting mends. A drive that
+// is damaged, or of a newer format, is merely out of reach.
 func hopeless(err error) bool {
-	for _, target := range []error{layout.ErrForeign, layout.ErrNewerFormat, layout.ErrInUse, layout.ErrUntrusted, layout.ErrBadRecord} {
+	for _, target := range []error{layout.ErrForeign, layout.ErrInUse, layout.ErrUntrusted} {
 		if errors.Is(err, target) {
 			return true
 		}

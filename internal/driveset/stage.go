@@ -88,7 +88,7 @@ func readHead(body io.Reader, size, limit int64) (head []byte, whole bool, err e
 	head = make([]byte, size, size+1)
 	n, err := io.ReadFull(body, head)
 	if errors.Is(err, io.EOF) && n == 0 && size > 0 || errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, false, fmt.Errorf("%w: %d of %d bytes", stripe.ErrShortBody, n, size)
+		return nil, false, fmt.Errorf("%w: %d of %d bytes: %w", stripe.ErrShortBody, n, size, io.ErrUnexpectedEOF)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, false, err

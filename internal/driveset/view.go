@@ -74,6 +74,9 @@ func (v *View) next(ctx context.Context, err error) error {
 	return v.open(ctx)
 }
 
+// aging: half of the time that a view has is over.
+func (v *View) aging() bool { return time.Now().Sub(v.pin.since) > viewLimit/2 }
+
 // Position is the position that the view reads at.
 func (v *View) Position() layout.Position { return v.at.Position }
 

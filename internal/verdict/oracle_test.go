@@ -350,6 +350,7 @@ func compare(t *testing.T, p picture) decision {
 func logs() [][]string {
 	return [][]string{
 		nil, {"1a"}, {"1a", "1b"}, {"1a", "1b", "2c!2"}, {"1a", "2b"}, {"1a", "2b", "3c"}, {"2x"}, {"1a", "1b", "3d"}, {"1a", "3e", "3f!2"},
+		{"1a", "1y"}, {"1a", "1b", "1g", "2h!2"},
 	}
 }
 
@@ -374,7 +375,7 @@ func holdings(n int) []map[string]bytesOf {
 	return []map[string]bytesOf{
 		nil,
 		{"1b": {1, first}, "2b": {2, all}, "3c": {1, last}},
-		{"1a": {1, none}, "1b": {1, none}, "3e": {2, first}},
+		{"1a": {1, none}, "1b": {1, none}, "3e": {2, first}, "1g": {1, none}},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -197,6 +198,14 @@ func TestWhatIsAskedFor(t *testing.T) {
 			[]string{"s3:PutObject bucket/b?", "s3:GetObject other/a?"}},
 		{request{method: "DELETE", path: "/bucket/a", header: map[string]string{"X-Amz-Bypass-Governance-Retention": "true"}},
 			[]string{"s3:DeleteObject bucket/a?", "s3:BypassGovernanceRetention bucket/a?"}},
+		{request{method: "PUT", path: "/bucket/a", header: map[string]string{"If-Match": `"x"`}},
+			[]string{"s3:PutObject bucket/a?", "s3:GetObject bucket/a?"}},
+		{request{method: "POST", path: "/bucket/a?uploadId=x", header: map[string]string{"If-Match": `"x"`}},
+			[]string{"s3:PutObject bucket/a?", "s3:GetObject bucket/a?"}},
+		{request{method: "DELETE", path: "/bucket/a?versionId=null", header: map[string]string{"X-Amz-If-Match-Size": "1"}},
+			[]string{"s3:DeleteObjectVersion bucket/a?null", "s3:GetObjectVersion bucket/a?null"}},
+		{request{method: "DELETE", path: "/bucket/a", header: map[string]string{"X-Amz-If-Match-Last-Modified-Time": "x"}},
+			[]string{"s3:DeleteObject bucket/a?", "s3:GetObject bucket/a?"}},
 	} {
 		for _, denied := range c.want {
 			may := &asked{deny: denied}
@@ -215,8 +224,21 @@ func TestNoOracle(t *testing.T) {
 	h := newHarness(t, func(o *s3api.Options) { o.Authorizer = may }, nil)
 	require.Equal(t, "AccessDenied", h.get("/bucket/missing").code)
 	require.Equal(t, http.StatusForbidden, h.do(request{method: "HEAD", path: "/bucket/missing"}).status)
-	may.deny = "s3:GetObject bucket/there?"
+	require.Equal(t, "AccessDenied", h.get("/bucket/missing?versionId=null").code)
 	h.put("/bucket/there", "x")
+	may.deny = "s3:ListBucket secret/?"
+	_, err := h.store.CreateBucket(t.Context(), "secret", nil)
+	require.NoError(t, err)
+	for _, path := range []string{"/bucket/copied", part(1, begin(h, "big", nil))} {
+		a := h.do(request{method: "PUT", path: path, header: map[string]string{"X-Amz-Copy-Source": "/secret/missing"}})
+		require.Equal(t, "AccessDenied", a.code, "that of the source, which is another bucket")
+	}
+	may.deny = "s3:GetObject bucket/there?"
+	for _, condition := range []string{"<ETag>x</ETag>", "<Size>2</Size>", "<LastModifiedTime>2030-01-01T00:00:00Z</LastModifiedTime>"} {
+		body := "<Delete><Object><Key>there</Key>" + condition + "</Object></Delete>"
+		a := h.do(request{method: "POST", path: "/bucket?delete", body: body, header: map[string]string{"Content-Md5": md5Of(body)}})
+		require.Contains(t, a.body, "<Code>AccessDenied</Code>", condition)
+	}
 	for _, header := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "Range"} {
 		a := h.do(request{method: "GET", path: "/bucket/there", header: map[string]string{header: "bytes=9-"}})
 		require.Equal(t, "AccessDenied", a.code, header)
@@ -228,7 +250,7 @@ func TestHeadersThatMustBeSigned(t *testing.T) {
 	for _, style := range []style{byHeader, byQuery, byUnsignedTrailer} {
 		for name, value := range map[string]string{
 			"X-Amz-Meta-A": "b", "X-Amz-Acl": "public-read", "X-Amz-Copy-Source": "/a/b", "X-Amz-Anything": "x",
-			"Content-Md5": md5Of("x"), "Content-Type": "text/plain",
+			"Content-Md5": md5Of("x"),
 		} {
 			q := request{method: "PUT", path: "/bucket/a", body: "x", style: style, header: map[string]string{name: value}, unsigned: []string{strings.ToLower(name)}}
 			a := h.do(q)
@@ -237,12 +259,47 @@ func TestHeadersThatMustBeSigned(t *testing.T) {
 			require.Contains(t, a.body, "<HeadersNotSigned>"+strings.ToLower(name)+"</HeadersNotSigned>")
 		}
 		h.ok(request{method: "PUT", path: "/bucket/a", body: "x", style: style, header: map[string]string{"X-Amz-Meta-A": "b", "Content-Type": "text/plain"}})
+		h.ok(request{method: "PUT", path: "/bucket/b", body: "x", style: style, header: map[string]string{"Content-Type": "text/x"}, unsigned: []string{"content-type"}})
+		require.Equal(t, "text/x", h.get("/bucket/b").header.Get("Content-Type"), "clients leave it out of the signature, and browsers add it")
+	}
+}
+
+// SDKs presign a PUT with the checksum of no bytes, whatever is put then.
+func TestChecksumsInAPresignedQueryAreOfNoBody(t *testing.T) {
+	h := newHarness(t, nil, nil)
+	for _, parameters := range []string{"x-amz-checksum-crc32=AAAAAA%3D%3D", "x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32"} {
+		h.ok(request{method: "PUT", path: "/bucket/a?" + parameters, body: "not nothing", style: byQuery})
+		require.Equal(t, "not nothing", h.get("/bucket/a").body)
+	}
+}
+
+// net/http tells a client to go on when the body is read, of which there is none;
+// the client waits for it all the same.
+func TestExpectWithoutABody(t *testing.T) {
+	h := newHarness(t, nil, nil)
+	r := request{method: "PUT", path: "/bucket/a"}.build(t)
+	r.Header.Set("Expect", "100-continue")
+	w := &statuses{ResponseRecorder: httptest.NewRecorder()}
+	h.handler.ServeHTTP(w, r.WithContext(t.Context()))
+	require.Equal(t, []int{http.StatusContinue, http.StatusOK}, w.all)
+}
+
+// statuses notes every status that is written.
+type statuses struct {
+	*httptest.ResponseRecorder
+	all []int
+}
+
+func (s *statuses) WriteHeader(status int) {
+	s.all = append(s.all, status)
+	if status >= 200 {
+		s.ResponseRecorder.WriteHeader(status)
 	}
 }
 
 func TestPresignedParametersCountAsHeaders(t *testing.T) {
 	h := newHarness(t, nil, nil)
-	h.ok(request{method: "PUT", path: "/bucket/a?x-amz-meta-colour=blue&x-amz-checksum-crc32=" + strings.ReplaceAll(crc("x"), "+", "%2B"), body: "x", style: byQuery})
+	h.ok(request{method: "PUT", path: "/bucket/a?x-amz-meta-colour=blue", body: "x", style: byQuery})
 	a := h.get("/bucket/a")
 	require.Equal(t, []string{"blue"}, a.header["x-amz-meta-colour"])
 	a = h.do(request{method: "PUT", path: "/bucket/b?x-amz-meta-colour=blue", body: "x"})

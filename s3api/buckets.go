@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/sherd-storage/sherd"
 	"github.com/sherd-storage/sherd/s3api/internal/wire"
@@ -34,7 +35,7 @@ func (c *call) listBuckets() error {
 	result := &wire.ListBuckets{Namespace: wire.Namespace, Owner: ownerOf(c.Identity.ID, c.Identity.DisplayName)}
 	prefix := c.query.Get("prefix")
 	if prefix != "" {
-		result.Prefix = pointer(wire.Text(prefix))
+		result.Prefix = pointer(prefix)
 	}
 	for info, err := range c.Handler.buckets.ListBuckets(c.ctx(), &sherd.ListBucketsOptions{Prefix: prefix, StartAfter: after}) {
 		if err != nil {
@@ -58,12 +59,16 @@ func (c *call) createBucket() error {
 	if ownership := c.Header.Get("X-Amz-Object-Ownership"); ownership != "" && ownership != "BucketOwnerEnforced" {
 		return fail("NotImplemented").with("Header", "x-amz-object-ownership")
 	}
+	locked, err := c.flag("X-Amz-Bucket-Object-Lock-Enabled")
+	if err != nil {
+		return err
+	}
 	region, err := c.location()
 	if err != nil {
 		return err
 	}
 	info, err := c.Handler.buckets.CreateBucket(c.ctx(), c.bucket, &sherd.BucketOptions{
-		ObjectLock: c.Header.Get("X-Amz-Bucket-Object-Lock-Enabled") == "true", Owner: c.Identity.ID, Region: region,
+		ObjectLock: locked, Owner: c.Identity.ID, Region: region,
 	})
 	switch {
 	case errors.Is(err, sherd.ErrBucketExists) && info.Owner != c.Identity.ID:
@@ -75,6 +80,18 @@ func (c *call) createBucket() error {
 	}
 	c.w.Header().Set("Location", "/"+c.bucket)
 	return c.empty(http.StatusOK)
+}
+
+// flag reads a header that is true or false, as clients spell it.
+func (c *call) flag(name string) (bool, error) {
+	switch strings.ToLower(c.Header.Get(name)) {
+	case "true":
+		return true, nil
+	case "false", "":
+		return false, nil
+	default:
+		return false, fail("InvalidArgument").with("ArgumentName", strings.ToLower(name)).with("ArgumentValue", c.Header.Get(name))
+	}
 }
 
 // location reads the optional body of CreateBucket.

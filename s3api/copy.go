@@ -53,7 +53,7 @@ func (c *call) copyObject() error {
 func (c *call) checkSourceSize() error {
 	info, err := c.store.Stat(c.ctx(), c.source.Bucket, c.source.Key, &sherd.GetOptions{VersionID: c.source.VersionID})
 	if err != nil {
-		return c.unreadable(err, &sherd.GetOptions{VersionID: c.source.VersionID})
+		return c.unreadable(err, c.sourceResource())
 	}
 	if info.Size > c.opt.Limits.PutBytes {
 		return fail("InvalidRequest").saying("The specified copy source is larger than the maximum allowable size for a copy source: " +
@@ -63,6 +63,10 @@ func (c *call) checkSourceSize() error {
 		c.w.Header().Set("X-Amz-Copy-Source-Version-Id", info.VersionID)
 	}
 	return nil
+}
+
+func (c *call) sourceResource() Resource {
+	return Resource{c.source.Bucket, c.source.Key, c.source.VersionID}
 }
 
 func (c *call) versions(info *sherd.ObjectInfo) {
@@ -89,7 +93,7 @@ func (c *call) storeSource() sherd.Source {
 	return sherd.Source{
 		Bucket: c.source.Bucket, Key: c.source.Key, VersionID: c.source.VersionID,
 		Conditions: sherd.Conditions{
-			IfMatch: c.Header.Get(prefix + "If-Match"), IfNoneMatch: c.Header.Get(prefix + "If-None-Match"),
+			IfMatch: listed(c.Header, prefix+"If-Match"), IfNoneMatch: listed(c.Header, prefix+"If-None-Match"),
 			IfModifiedSince:   httpTime(c.Header.Get(prefix + "If-Modified-Since")),
 			IfUnmodifiedSince: httpTime(c.Header.Get(prefix + "If-Unmodified-Since")),
 		},
@@ -116,7 +120,7 @@ func (c *call) uploadPartCopy() error {
 		return fail("PreconditionFailed")
 	}
 	if err != nil {
-		return c.unreadable(err, options)
+		return c.unreadable(err, c.sourceResource())
 	}
 	defer object.Close()
 	if options.Range != nil && options.Range.End >= object.Info.Size {

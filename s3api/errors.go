@@ -6,9 +6,12 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
+	"strconv"
 
 	"github.com/sherd-storage/sherd"
 	"github.com/sherd-storage/sherd/internal/checksum"
@@ -91,54 +94,57 @@ type answer struct {
 // table is every code with its status and its message (S3, API reference,
 // "Error responses").
 var table = map[string]answer{
-	"AccessControlListNotSupported":      {http.StatusBadRequest, "The bucket does not allow ACLs"},
-	"AccessDenied":                       {http.StatusForbidden, "Access Denied"},
-	"AuthorizationHeaderMalformed":       {http.StatusBadRequest, "The authorization header that you provided is not valid."},
-	"AuthorizationQueryParametersError":  {http.StatusBadRequest, "The authorization parameters of the query are not valid."},
-	"BadDigest":                          {http.StatusBadRequest, "The Content-MD5 or checksum value that you specified did not match what the server received."},
-	"BucketAlreadyExists":                {http.StatusConflict, "The requested bucket name is not available. Please select a different name and try again."},
-	"BucketAlreadyOwnedByYou":            {http.StatusConflict, "Your previous request to create the named bucket succeeded and you already own it."},
-	"BucketNotEmpty":                     {http.StatusConflict, "The bucket you tried to delete is not empty"},
-	"EntityTooLarge":                     {http.StatusBadRequest, "Your proposed upload exceeds the maximum allowed object size."},
-	"EntityTooSmall":                     {http.StatusBadRequest, "Your proposed upload is smaller than the minimum allowed object size."},
-	"IllegalLocationConstraintException": {http.StatusBadRequest, "The specified location constraint is not that of this endpoint."},
-	"IncompleteBody":                     {http.StatusBadRequest, "You did not provide the number of bytes specified by the Content-Length HTTP header."},
-	"InsufficientStorage":                {http.StatusInsufficientStorage, "There is no space left to store this."},
-	"InternalError":                      {http.StatusInternalServerError, "We encountered an internal error. Please try again."},
-	"InvalidAccessKeyId":                 {http.StatusForbidden, "The access key ID you provided does not exist in our records."},
-	"InvalidArgument":                    {http.StatusBadRequest, "Invalid Argument"},
-	"InvalidBucketName":                  {http.StatusBadRequest, "The specified bucket is not valid."},
-	"InvalidBucketState":                 {http.StatusConflict, "The request is not valid for the current state of the bucket."},
-	"InvalidChunkSizeError":              {http.StatusBadRequest, "The chunks of the body are not as their encoding demands."},
-	"InvalidDigest":                      {http.StatusBadRequest, "The Content-MD5 or checksum value that you specified is not valid."},
-	"InvalidPart":                        {http.StatusBadRequest, "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."},
-	"InvalidPartOrder":                   {http.StatusBadRequest, "The list of parts was not in ascending order. Parts must be ordered by part number."},
-	"InvalidRange":                       {http.StatusRequestedRangeNotSatisfiable, "The requested range is not satisfiable"},
-	"InvalidRequest":                     {http.StatusBadRequest, "Invalid Request"},
-	"InvalidStorageClass":                {http.StatusBadRequest, "The storage class you specified is not valid"},
-	"InvalidTag":                         {http.StatusBadRequest, "The tags provided are not valid"},
-	"InvalidToken":                       {http.StatusBadRequest, "The provided token is malformed or otherwise not valid."},
-	"InvalidURI":                         {http.StatusBadRequest, "Couldn't parse the specified URI."},
-	"KeyTooLongError":                    {http.StatusBadRequest, "Your key is too long"},
-	"MalformedXML":                       {http.StatusBadRequest, "The XML you provided was not well-formed or did not validate against our published schema"},
-	"MaxMessageLengthExceeded":           {http.StatusBadRequest, "Your request was too large."},
-	"MetadataTooLarge":                   {http.StatusBadRequest, "Your metadata headers exceed the maximum allowed metadata size"},
-	"MethodNotAllowed":                   {http.StatusMethodNotAllowed, "The specified method is not allowed against this resource."},
-	"MissingContentLength":               {http.StatusLengthRequired, "You must provide the Content-Length HTTP header."},
-	"NoSuchBucket":                       {http.StatusNotFound, "The specified bucket does not exist"},
-	"NoSuchKey":                          {http.StatusNotFound, "The specified key does not exist."},
-	"NoSuchUpload":                       {http.StatusNotFound, "The specified multipart upload does not exist. The upload ID might be invalid, or the multipart upload might have been aborted or completed."},
-	"NoSuchVersion":                      {http.StatusNotFound, "The version ID specified in the request does not match an existing version."},
-	"NotImplemented":                     {http.StatusNotImplemented, "A header or operation you provided implies functionality that is not implemented."},
-	"NotModified":                        {http.StatusNotModified, "Not Modified"},
-	"OperationAborted":                   {http.StatusConflict, "A conflicting conditional operation is currently in progress against this resource. Try again."},
-	"PreconditionFailed":                 {http.StatusPreconditionFailed, "At least one of the preconditions you specified did not hold"},
-	"RequestHeaderSectionTooLarge":       {http.StatusBadRequest, "Your request has too many headers."},
-	"RequestTimeTooSkewed":               {http.StatusForbidden, "The difference between the request time and the server's time is too large."},
-	"RequestTimeout":                     {http.StatusBadRequest, "Your socket connection to the server was not read from or written to within the timeout period."},
-	"ServiceUnavailable":                 {http.StatusServiceUnavailable, "Service is unable to handle request. Please try again."},
-	"SignatureDoesNotMatch":              {http.StatusForbidden, "The request signature we calculated does not match the signature you provided. Check your key and signing method."},
-	"XAmzContentSHA256Mismatch":          {http.StatusBadRequest, "The provided 'x-amz-content-sha256' header does not match what was computed."},
+	"AccessControlListNotSupported":        {http.StatusBadRequest, "The bucket does not allow ACLs"},
+	"AccessDenied":                         {http.StatusForbidden, "Access Denied"},
+	"AuthorizationHeaderMalformed":         {http.StatusBadRequest, "The authorization header that you provided is not valid."},
+	"AuthorizationQueryParametersError":    {http.StatusBadRequest, "The authorization parameters of the query are not valid."},
+	"BadDigest":                            {http.StatusBadRequest, "The Content-MD5 or checksum value that you specified did not match what the server received."},
+	"BucketAlreadyExists":                  {http.StatusConflict, "The requested bucket name is not available. Please select a different name and try again."},
+	"BucketAlreadyOwnedByYou":              {http.StatusConflict, "Your previous request to create the named bucket succeeded and you already own it."},
+	"BucketNotEmpty":                       {http.StatusConflict, "The bucket you tried to delete is not empty"},
+	"EntityTooLarge":                       {http.StatusBadRequest, "Your proposed upload exceeds the maximum allowed object size."},
+	"EntityTooSmall":                       {http.StatusBadRequest, "Your proposed upload is smaller than the minimum allowed object size."},
+	"IllegalLocationConstraintException":   {http.StatusBadRequest, "The specified location constraint is not that of this endpoint."},
+	"IncompleteBody":                       {http.StatusBadRequest, "You did not provide the number of bytes specified by the Content-Length HTTP header."},
+	"InsufficientStorage":                  {http.StatusInsufficientStorage, "There is no space left to store this."},
+	"InternalError":                        {http.StatusInternalServerError, "We encountered an internal error. Please try again."},
+	"InvalidAccessKeyId":                   {http.StatusForbidden, "The access key ID you provided does not exist in our records."},
+	"InvalidArgument":                      {http.StatusBadRequest, "Invalid Argument"},
+	"InvalidBucketName":                    {http.StatusBadRequest, "The specified bucket is not valid."},
+	"InvalidBucketState":                   {http.StatusConflict, "The request is not valid for the current state of the bucket."},
+	"InvalidChunkSizeError":                {http.StatusBadRequest, "The chunks of the body are not as their encoding demands."},
+	"InvalidDigest":                        {http.StatusBadRequest, "The Content-MD5 or checksum value that you specified is not valid."},
+	"InvalidPart":                          {http.StatusBadRequest, "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."},
+	"InvalidPartOrder":                     {http.StatusBadRequest, "The list of parts was not in ascending order. Parts must be ordered by part number."},
+	"InvalidRange":                         {http.StatusRequestedRangeNotSatisfiable, "The requested range is not satisfiable"},
+	"InvalidRequest":                       {http.StatusBadRequest, "Invalid Request"},
+	"InvalidStorageClass":                  {http.StatusBadRequest, "The storage class you specified is not valid"},
+	"InvalidTag":                           {http.StatusBadRequest, "The tags provided are not valid"},
+	"InvalidToken":                         {http.StatusBadRequest, "The provided token is malformed or otherwise not valid."},
+	"InvalidURI":                           {http.StatusBadRequest, "Couldn't parse the specified URI."},
+	"KeyTooLongError":                      {http.StatusBadRequest, "Your key is too long"},
+	"MalformedXML":                         {http.StatusBadRequest, "The XML you provided was not well-formed or did not validate against our published schema"},
+	"MaxMessageLengthExceeded":             {http.StatusBadRequest, "Your request was too large."},
+	"MetadataTooLarge":                     {http.StatusBadRequest, "Your metadata headers exceed the maximum allowed metadata size"},
+	"MethodNotAllowed":                     {http.StatusMethodNotAllowed, "The specified method is not allowed against this resource."},
+	"MissingContentLength":                 {http.StatusLengthRequired, "You must provide the Content-Length HTTP header."},
+	"NoSuchBucket":                         {http.StatusNotFound, "The specified bucket does not exist"},
+	"NoSuchKey":                            {http.StatusNotFound, "The specified key does not exist."},
+	"NoSuchObjectLockConfiguration":        {http.StatusNotFound, "The specified object does not have a ObjectLock configuration"},
+	"NoSuchTagSet":                         {http.StatusNotFound, "The TagSet does not exist"},
+	"NoSuchUpload":                         {http.StatusNotFound, "The specified multipart upload does not exist. The upload ID might be invalid, or the multipart upload might have been aborted or completed."},
+	"NoSuchVersion":                        {http.StatusNotFound, "The version ID specified in the request does not match an existing version."},
+	"NotImplemented":                       {http.StatusNotImplemented, "A header or operation you provided implies functionality that is not implemented."},
+	"NotModified":                          {http.StatusNotModified, "Not Modified"},
+	"ObjectLockConfigurationNotFoundError": {http.StatusNotFound, "Object Lock configuration does not exist for this bucket"},
+	"OperationAborted":                     {http.StatusConflict, "A conflicting conditional operation is currently in progress against this resource. Try again."},
+	"PreconditionFailed":                   {http.StatusPreconditionFailed, "At least one of the preconditions you specified did not hold"},
+	"RequestHeaderSectionTooLarge":         {http.StatusBadRequest, "Your request has too many headers."},
+	"RequestTimeTooSkewed":                 {http.StatusForbidden, "The difference between the request time and the server's time is too large."},
+	"RequestTimeout":                       {http.StatusBadRequest, "Your socket connection to the server was not read from or written to within the timeout period."},
+	"ServiceUnavailable":                   {http.StatusServiceUnavailable, "Service is unable to handle request. Please try again."},
+	"SignatureDoesNotMatch":                {http.StatusForbidden, "The request signature we calculated does not match the signature you provided. Check your key and signing method."},
+	"XAmzContentSHA256Mismatch":            {http.StatusBadRequest, "The provided 'x-amz-content-sha256' header does not match what was computed."},
 }
 
 // translation is the answer to an error of the layers below.
@@ -158,8 +164,6 @@ func translations() []translation {
 		{chunked.ErrTrailer, Error{Code: "InvalidRequest", Message: "The trailers are not those that x-amz-trailer declared.", close: true}},
 		{sherd.ErrShortBody, Error{Code: "IncompleteBody", close: true}},
 		{sherd.ErrLongBody, Error{Code: "IncompleteBody", close: true}},
-		{io.ErrUnexpectedEOF, Error{Code: "IncompleteBody", close: true}},
-		{io.ErrNoProgress, Error{Code: "RequestTimeout", close: true}},
 		{sherd.ErrBadDigest, Error{Code: "BadDigest"}},
 		{checksum.ErrAlgorithm, Error{Code: "InvalidRequest", Message: "The checksum algorithm is not supported."}},
 		{checksum.ErrType, Error{Code: "InvalidRequest", Message: "The checksum type does not go with the algorithm."}},
@@ -194,6 +198,10 @@ func translations() []translation {
 		{sherd.ErrUnavailable, Error{Code: "ServiceUnavailable", header: retry}},
 		{sherd.ErrDamaged, Error{Code: "ServiceUnavailable", header: retry}},
 		{sherd.ErrClosed, Error{Code: "ServiceUnavailable", header: retry}},
+		// What the store gives no name to comes from the client's connection.
+		{io.ErrUnexpectedEOF, Error{Code: "IncompleteBody", close: true}},
+		{io.ErrNoProgress, Error{Code: "RequestTimeout", close: true}},
+		{os.ErrDeadlineExceeded, Error{Code: "RequestTimeout", close: true}},
 		{context.DeadlineExceeded, Error{Code: "ServiceUnavailable", header: retry}},
 		{context.Canceled, Error{Code: "RequestTimeout", close: true}},
 	}
@@ -217,4 +225,53 @@ func answerTo(err error) *Error {
 		}
 	}
 	return fail("InternalError").because(err)
+}
+
+// refuse writes an error.
+func (c *call) refuse(e *Error) {
+	status := e.Status()
+	if status >= http.StatusInternalServerError && status != http.StatusNotImplemented {
+		c.log(e, status)
+	}
+	header := c.w.Header()
+	for name, value := range e.header {
+		header.Set(name, value)
+	}
+	if e.close {
+		header.Set("Connection", "close")
+	}
+	if c.r.Method == http.MethodHead || status == http.StatusNotModified {
+		c.w.WriteHeader(status)
+		return
+	}
+	document := wire.ErrorDocument{
+		Code: e.Code, Message: e.Message, Extra: e.extra, Resource: c.r.URL.Path,
+		RequestID: c.requestID, HostID: c.requestID,
+	}
+	if document.Message == "" {
+		document.Message = table[e.Code].message
+	}
+	data, err := wire.Marshal(document)
+	if err != nil { // an error document is plain text: this can not be
+		c.log(err, status)
+		data = nil
+	}
+	header.Set("Content-Type", "application/xml")
+	header.Set("Content-Length", strconv.Itoa(len(data)))
+	c.w.WriteHeader(status)
+	_, _ = c.w.Write(data) // the client has gone: nobody to tell
+}
+
+// log tells the operator of a failure that is not the client's doing.
+func (c *call) log(err error, status int) {
+	level, operation := slog.LevelWarn, ""
+	if c.ctx().Err() != nil {
+		level = slog.LevelDebug // he went away
+	}
+	if c.operation != nil {
+		operation = c.operation.Name
+	}
+	c.opt.Logger.LogAttrs(c.ctx(), level, "request failed", slog.String("request", c.requestID),
+		slog.String("operation", operation), slog.String("bucket", c.bucket), slog.String("key", c.key),
+		slog.Int("status", status), slog.String("error", err.Error()))
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -66,6 +67,8 @@ func TestErrorsOfTheStore(t *testing.T) {
 		{sherd.ErrShortBody, 400, "IncompleteBody"},
 		{sherd.ErrLongBody, 400, "IncompleteBody"},
 		{io.ErrUnexpectedEOF, 400, "IncompleteBody"},
+		{os.ErrDeadlineExceeded, 400, "RequestTimeout"},
+		{errors.Join(sherd.ErrDamaged, io.ErrUnexpectedEOF), 503, "ServiceUnavailable"},
 		{sherd.ErrBadDigest, 400, "BadDigest"},
 		{sherd.ErrLocked, 403, "AccessDenied"},
 		{lock.ErrNotEnabled, 400, "InvalidRequest"},

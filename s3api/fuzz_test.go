@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sherd-storage/sherd/s3api"
+	"github.com/sherd-storage/sherd/versioning"
 )
 
 func FuzzUnsignedRequest(f *testing.F) {
@@ -22,7 +23,9 @@ func FuzzUnsignedRequest(f *testing.F) {
 	query := request{method: "GET", path: "/bucket/a", style: byQuery}.build(f)
 	f.Add("GET", "/bucket/a", query.URL.RawQuery, "", "", []byte{})
 	f.Add("POST", "/bucket", "delete", "", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", []byte("1\r\nx\r\n0\r\n\r\n"))
-	h := newHarness(f, nil, nil)
+	f.Add("PUT", "/bucket/a", "", request{method: "PUT", path: "/bucket/b", style: byHeader2}.build(f).Header.Get("Authorization"), "", []byte("x"))
+	f.Add("PUT", "/bucket/a", request{method: "PUT", path: "/bucket/b", style: byQuery2}.build(f).URL.RawQuery+"&x-amz-meta-a=%0A&tagging", "", "", []byte("x"))
+	h := newHarness(f, version2, nil)
 	f.Fuzz(func(t *testing.T, method, path, query, authorization, payload string, body []byte) {
 		r := &http.Request{
 			Method: method, URL: &url.URL{Path: "/" + strings.TrimPrefix(path, "/"), RawQuery: query}, Host: host, Header: http.Header{},
@@ -31,7 +34,11 @@ func FuzzUnsignedRequest(f *testing.F) {
 		if authorization != "" {
 			r.Header.Set("Authorization", authorization)
 		}
-		r.Header.Set("X-Amz-Date", now().Format("20060102T150405Z"))
+		if strings.HasPrefix(authorization, "AWS ") {
+			r.Header.Set("Date", now().Format(http.TimeFormat))
+		} else {
+			r.Header.Set("X-Amz-Date", now().Format("20060102T150405Z"))
+		}
 		if payload != "" {
 			r.Header.Set("X-Amz-Content-Sha256", payload)
 		}
@@ -70,5 +77,38 @@ func FuzzSignedRequest(f *testing.F) {
 		q.path = r.URL.String()[len("http://"+host):]
 		a := h.do(q)
 		require.NotContains(t, []int{0, 500, 503, 507}, a.status, a.body)
+	})
+}
+
+// A configuration that is accepted is told as it was understood: what is told is
+// accepted again, and then told in the same way.
+func FuzzConfigurations(f *testing.F) {
+	paths := []string{"/bucket?tagging", "/bucket/key?tagging", "/bucket/key?retention", "/bucket/key?legal-hold", "/bucket?object-lock"}
+	for i, body := range []string{
+		tagging("k", "v", "a", ""), tagging("é", "1"), retention("GOVERNANCE", "2031-01-01T00:00:00.0001Z"), hold("ON"),
+		lockOf(rule("<Mode>COMPLIANCE</Mode><Years>1</Years>")),
+	} {
+		f.Add(uint8(i), body)
+	}
+	f.Add(uint8(2), "<Retention/>")
+	f.Add(uint8(4), lockOf(""))
+	f.Fuzz(func(t *testing.T, which uint8, body string) {
+		path := paths[int(which)%len(paths)]
+		h := newHarness(t, nil, nil)
+		require.NoError(t, h.store.SetVersioning(t.Context(), bucket, versioning.Enabled))
+		h.ok(request{method: "PUT", path: "/bucket?object-lock", body: lockOf("")})
+		h.put("/bucket/key", "x")
+		a := h.do(request{method: "PUT", path: path, body: body, header: bypassing()})
+		if a.code != "" {
+			require.Contains(t, []string{"MalformedXML", "InvalidTag", "InvalidArgument", "MaxMessageLengthExceeded"}, a.code)
+			return
+		}
+		told := h.get(path)
+		if told.code == "NoSuchObjectLockConfiguration" {
+			return // an empty retention
+		}
+		require.Equal(t, http.StatusOK, told.status, told.body)
+		h.ok(request{method: "PUT", path: path, body: told.body})
+		require.Equal(t, told.body, h.get(path).body)
 	})
 }

@@ -10,12 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sherd-storage/sherd"
 	"github.com/sherd-storage/sherd/internal/checksum"
 	"github.com/sherd-storage/sherd/lock"
-	"github.com/sherd-storage/sherd/s3api/internal/sigv4"
 	"github.com/sherd-storage/sherd/s3api/internal/wire"
 )
 
@@ -133,13 +131,35 @@ func (c *call) putOptions() (*sherd.PutOptions, error) {
 	if o.Retention, o.LegalHold, err = c.lockState(); err != nil {
 		return nil, err
 	}
-	o.Conditions.IfMatch = c.Header.Get("If-Match")
-	o.Conditions.IfNoneMatch = c.Header.Get("If-None-Match")
-	if none := o.Conditions.IfNoneMatch; none != "" && none != "*" {
-		return nil, fail("NotImplemented").with("Header", "If-None-Match")
-	}
-	return o, nil
+	o.Conditions, err = writeConditions(c.Header)
+	return o, err
 }
+
+// writeConditions reads the conditions of operations that write an object.
+func writeConditions(h http.Header) (sherd.Conditions, error) {
+	out := sherd.Conditions{IfMatch: listed(h, "If-Match"), IfNoneMatch: listed(h, "If-None-Match")}
+	if out.IfNoneMatch != "" && out.IfNoneMatch != "*" {
+		return out, fail("NotImplemented").with("Header", "If-None-Match")
+	}
+	return out, nil
+}
+
+// headerNumber reads a header that counts something: from 0, at most the most,
+// which a larger one means too; without it, otherwise.
+func headerNumber(h http.Header, name string, otherwise, most int) (int, error) {
+	text := h.Get(name)
+	if text == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 0 {
+		return 0, fail("InvalidArgument").with("ArgumentName", strings.ToLower(name)).with("ArgumentValue", text)
+	}
+	return min(int(n), most), nil
+}
+
+// listed is a header that is a list, which may stand in several lines.
+func listed(h http.Header, name string) string { return strings.Join(h.Values(name), ",") }
 
 // lockState reads the retention and the legal hold of a new version.
 func (c *call) lockState() (lock.Retention, bool, error) {
@@ -157,6 +177,7 @@ func (c *call) lockState() (lock.Retention, bool, error) {
 		if retention.Until, ok = wire.ParseStamp(until); !ok {
 			return retention, false, fail("InvalidArgument").saying("The retain until date must be provided in ISO 8601 format")
 		}
+		retention.Until = untilDate(retention.Until)
 	}
 	switch c.Header.Get("X-Amz-Object-Lock-Legal-Hold") {
 	case "ON":
@@ -166,34 +187,6 @@ func (c *call) lockState() (lock.Retention, bool, error) {
 	default:
 		return retention, false, fail("InvalidArgument").saying("Legal Hold must be either of 'ON' or 'OFF'")
 	}
-}
-
-// The limits of tags (S3, user guide, "Categorizing your objects using tags").
-const (
-	maxTags          = 10
-	maxTagKeyRunes   = 128
-	maxTagValueRunes = 256
-)
-
-// parseTags reads x-amz-tagging: tags as a query string.
-func parseTags(text string) (map[string]string, error) {
-	pairs, err := sigv4.ParseQuery(text, maxTags+1)
-	if err != nil {
-		return nil, fail("InvalidArgument").saying("The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.")
-	}
-	if len(pairs) > maxTags {
-		return nil, fail("InvalidTag").saying("Object tags cannot be greater than 10")
-	}
-	tags := make(map[string]string, len(pairs))
-	for _, p := range pairs {
-		_, twice := tags[p.Name]
-		valid := p.Name != "" && utf8.ValidString(p.Name) && utf8.ValidString(p.Value)
-		if twice || !valid || utf8.RuneCountInString(p.Name) > maxTagKeyRunes || utf8.RuneCountInString(p.Value) > maxTagValueRunes {
-			return nil, fail("InvalidTag")
-		}
-		tags[p.Name] = p.Value
-	}
-	return tags, nil
 }
 
 // The storage classes, as the store has them.
@@ -345,7 +338,7 @@ func (c *call) smallWithoutChecksum() ([]byte, error) {
 // readConditions reads the conditions of GET and HEAD.
 func readConditions(h http.Header) sherd.Conditions {
 	return sherd.Conditions{
-		IfMatch: h.Get("If-Match"), IfNoneMatch: h.Get("If-None-Match"),
+		IfMatch: listed(h, "If-Match"), IfNoneMatch: listed(h, "If-None-Match"),
 		IfModifiedSince: httpTime(h.Get("If-Modified-Since")), IfUnmodifiedSince: httpTime(h.Get("If-Unmodified-Since")),
 	}
 }
@@ -374,15 +367,13 @@ func describe(h http.Header, info *sherd.ObjectInfo) {
 	for name, value := range info.Metadata {
 		h[strings.ToLower(metadataPrefix+name)] = []string{value} // not Set: clients show the name as it is spelt here
 	}
-	if len(info.Tags) > 0 {
-		h.Set("X-Amz-Tagging-Count", strconv.Itoa(len(info.Tags)))
-	}
+	tagCount(h, info.Tags)
 	if info.StorageClass != standardClass {
 		h.Set("X-Amz-Storage-Class", storageClassName(info.StorageClass))
 	}
 	if info.Retention.Mode != lock.None {
 		h.Set("X-Amz-Object-Lock-Mode", info.Retention.Mode.String())
-		h.Set("X-Amz-Object-Lock-Retain-Until-Date", wire.Stamp(info.Retention.Until))
+		h.Set("X-Amz-Object-Lock-Retain-Until-Date", wire.Stamp(untilDate(info.Retention.Until)))
 	}
 	if info.LegalHold {
 		h.Set("X-Amz-Object-Lock-Legal-Hold", "ON")

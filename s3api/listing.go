@@ -36,15 +36,15 @@ func (c *call) newPage(limitName string) (page, error) {
 }
 
 // text is a key as the answer has it.
-func (p page) text(key string) wire.Text {
+func (p page) text(key string) string {
 	if p.encoded {
-		return wire.Text(wire.EscapeKey(key))
+		return wire.EscapeKey(key)
 	}
-	return wire.Text(key)
+	return key
 }
 
 // optional is text, or nothing for an empty key.
-func (p page) optional(key string) *wire.Text {
+func (p page) optional(key string) *string {
 	if key == "" {
 		return nil
 	}
@@ -142,7 +142,7 @@ func (c *call) listObjectsV2() error {
 	}
 	if c.query.Has("continuation-token") {
 		given := c.query.Get("continuation-token")
-		result.ContinuationToken = pointer(wire.Text(given))
+		result.ContinuationToken = pointer(given)
 		if after, err = parseToken(given); err != nil {
 			return err
 		}
@@ -182,9 +182,8 @@ func (c *call) listVersions() error {
 	if p.limit == 0 {
 		return c.answer(result)
 	}
-	options := &sherd.ListVersionsOptions{
-		Prefix: p.prefix, Delimiter: p.delimiter, KeyMarker: keyMarker, VersionMarker: versionMarker,
-	}
+	options := &sherd.ListVersionsOptions{Prefix: p.prefix, Delimiter: p.delimiter}
+	options.KeyMarker, options.VersionMarker = p.behind(keyMarker, versionMarker)
 	var last sherd.ObjectInfo
 	for info, err := range c.store.ListVersions(c.ctx(), c.bucket, options) {
 		if err != nil {
@@ -228,6 +227,14 @@ func versionName(info *sherd.ObjectInfo) string {
 		return sherd.NullVersionID
 	}
 	return info.VersionID
+}
+
+// behind gives the markers of a listing that has several entries of one key.
+func (p page) behind(key, entry string) (string, string) {
+	if up := rolledUp(p.prefix, p.delimiter, key); up != key {
+		return up, ""
+	}
+	return key, entry
 }
 
 // rolledUp gives the marker of a listing with a delimiter: one that lies within

@@ -209,6 +209,63 @@ func TestPagesOfVersions(t *testing.T) {
 	require.Len(t, page.Version, 3)
 }
 
+// A marker within a common prefix stands for all of it, in every listing.
+func TestMarkersWithinACommonPrefix(t *testing.T) {
+	h := newHarness(t, nil, nil)
+	for _, key := range []string{"a/1", "a/2", "b"} {
+		h.put(path(key), "x")
+		begin(h, key, nil)
+	}
+	for _, query := range []string{
+		"marker=a/1", "list-type=2&start-after=a/1", "versions&key-marker=a/1", "versions&key-marker=a/1&version-id-marker=null",
+		"uploads&key-marker=a/1", "uploads&key-marker=a/1&upload-id-marker=0000000000000001-0000000000000001",
+	} {
+		a := h.get("/bucket?delimiter=/&" + query)
+		require.Equal(t, 200, a.status, a.body)
+		require.NotContains(t, a.body, "CommonPrefixes", query)
+		require.Contains(t, a.body, "<Key>b</Key>", query)
+	}
+}
+
+// Keys that XML cannot have are told whole to who asks for them encoded, and make
+// no document malformed.
+func TestKeysThatXMLCannotHave(t *testing.T) {
+	h := newHarness(t, nil, nil)
+	require.NoError(t, h.store.SetVersioning(t.Context(), bucket, versioning.Enabled))
+	want := []string{"\x01/a", "a\x19b", "a\ufffeb"}
+	for _, key := range want {
+		h.put(path(key), "x")
+		h.ok(request{method: "POST", path: path(key) + "?uploads"})
+	}
+	type all struct {
+		Contents, Version, Upload []struct{ Key string }
+		CommonPrefixes            []struct{ Prefix string }
+	}
+	for _, query := range []string{"list-type=2", "marker=%01", "versions&prefix=%01", "versions", "uploads", "uploads&prefix=%01&delimiter=/"} {
+		for _, encoding := range []string{"", "&encoding-type=url"} {
+			page := parse[all](t, h.get("/bucket?"+query+encoding))
+			found := append(append(page.Contents, page.Version...), page.Upload...)
+			require.NotZero(t, len(found)+len(page.CommonPrefixes), query)
+			for _, one := range found {
+				key, err := url.PathUnescape(one.Key)
+				require.NoError(t, err)
+				if encoding != "" {
+					require.Contains(t, want, key)
+				} else {
+					require.Contains(t, key, "\ufffd")
+				}
+			}
+		}
+	}
+	page := parse[wireList](t, h.get("/bucket?list-type=2&max-keys=1"))
+	page = parse[wireList](t, h.get("/bucket?list-type=2&encoding-type=url&continuation-token="+page.NextContinuationToken))
+	require.Len(t, page.Contents, 2, "a token goes on where a marker could not")
+	body := "<Delete><Object><Key>a&#xFFFD;b</Key></Object></Delete>"
+	a := h.ok(request{method: "POST", path: "/bucket?delete", body: body, header: map[string]string{"Content-Md5": md5Of(body)}})
+	require.Contains(t, a.body, "<Key>a\ufffdb</Key>")
+	require.ElementsMatch(t, want, h.objects(), "another key is another key")
+}
+
 func TestVersionsWithoutVersioningAreNull(t *testing.T) {
 	h := newHarness(t, nil, nil)
 	h.put("/bucket/a", "x")

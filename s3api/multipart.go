@@ -57,7 +57,7 @@ func (c *call) createUpload() error {
 		c.w.Header().Set(checksumPrefix+"algorithm", upload.ChecksumAlgorithm.String())
 		c.w.Header().Set(checksumPrefix+"type", upload.ChecksumType.String())
 	}
-	return c.answer(&wire.InitiateUpload{Namespace: wire.Namespace, Bucket: c.bucket, Key: wire.Text(c.key), UploadID: upload.ID})
+	return c.answer(&wire.InitiateUpload{Namespace: wire.Namespace, Bucket: c.bucket, Key: c.key, UploadID: upload.ID})
 }
 
 // openPart reads which part of which upload is meant.
@@ -124,7 +124,7 @@ func (c *call) completeUpload() error {
 	if err != nil {
 		return err
 	}
-	o, err := c.completeOptions()
+	o, err := c.completeOptions(len(parts))
 	if err != nil {
 		return err
 	}
@@ -146,8 +146,8 @@ func (c *call) completeUpload() error {
 		scheme = "https://"
 	}
 	return c.answer(&wire.CompleteUpload{
-		Namespace: wire.Namespace, Bucket: c.bucket, Key: wire.Text(c.key), ETag: wire.Quote(info.ETag),
-		Location: scheme + c.r.Host + c.opt.Prefix + "/" + c.bucket + "/" + sigv4.Escape(c.key, true), Sums: sumsOf(info.Checksums),
+		Namespace: wire.Namespace, Bucket: c.bucket, Key: c.key, ETag: wire.Quote(info.ETag),
+		Location: scheme + c.r.Host + c.opt.Prefix + c.inPath() + "/" + sigv4.Escape(c.key, true), Sums: sumsOf(info.Checksums),
 	})
 }
 
@@ -179,20 +179,22 @@ func (c *call) completedParts() ([]sherd.CompletedPart, error) {
 
 // completeOptions reads what the object must be, which the headers with
 // checksums mean here.
-func (c *call) completeOptions() (*sherd.CompleteOptions, error) {
-	o := &sherd.CompleteOptions{
-		MinPartBytes: c.opt.Limits.MinPartBytes,
-		Conditions:   sherd.Conditions{IfMatch: c.Header.Get("If-Match"), IfNoneMatch: c.Header.Get("If-None-Match")},
-	}
-	if none := o.Conditions.IfNoneMatch; none != "" && none != "*" {
-		return nil, fail("NotImplemented").with("Header", "If-None-Match")
+func (c *call) completeOptions(parts int) (*sherd.CompleteOptions, error) {
+	o := &sherd.CompleteOptions{MinPartBytes: c.opt.Limits.MinPartBytes}
+	var err error
+	if o.Conditions, err = writeConditions(c.Header); err != nil {
+		return nil, err
 	}
 	for name, values := range c.Header {
 		algorithm := algorithmOf(strings.ToLower(name))
 		if algorithm == checksum.None {
 			continue
 		}
-		sum, err := checksum.ParseSum(algorithm, values[0])
+		text := values[0]
+		if strings.EqualFold(c.Header.Get("X-Amz-Checksum-Type"), checksum.Composite.String()) && !strings.Contains(text, "-") {
+			text += "-" + strconv.Itoa(parts) // clients leave the number of parts out, as it is known
+		}
+		sum, err := checksum.ParseSum(algorithm, text)
 		if err != nil {
 			return nil, err
 		}
@@ -306,7 +308,8 @@ func (c *call) listUploads() error {
 		}
 		return c.answer(result)
 	}
-	options := &sherd.ListUploadsOptions{Prefix: p.prefix, Delimiter: p.delimiter, KeyMarker: keyMarker, UploadMarker: uploadMarker}
+	options := &sherd.ListUploadsOptions{Prefix: p.prefix, Delimiter: p.delimiter}
+	options.KeyMarker, options.UploadMarker = p.behind(keyMarker, uploadMarker)
 	var last sherd.Upload
 	for upload, err := range c.Handler.uploads.ListUploads(c.ctx(), c.bucket, options) {
 		if err != nil {

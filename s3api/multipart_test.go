@@ -89,6 +89,21 @@ func TestUpload(t *testing.T) {
 	require.Equal(t, "InvalidPart", h.get("/bucket/big?partNumber=4").code)
 }
 
+func TestAPartWithoutBytes(t *testing.T) {
+	h := newHarness(t, nil, nil)
+	id := begin(h, "big", nil)
+	h.put(part(1, id), "first")
+	h.put(part(2, id), "")
+	h.ok(request{method: "POST", path: "/bucket/big?uploadId=" + id, body: listOf("first", "")})
+	for _, method := range []string{"GET", "HEAD"} {
+		a := h.ok(request{method: method, path: "/bucket/big?partNumber=2"})
+		require.Equal(t, http.StatusPartialContent, a.status)
+		require.Equal(t, "0", a.header.Get("Content-Length"))
+		require.Empty(t, a.header.Get("Content-Range"), "there is none that could be written")
+		require.Equal(t, "bytes 0-4/5", h.do(request{method: method, path: "/bucket/big?partNumber=1"}).header.Get("Content-Range"))
+	}
+}
+
 func TestCompletionsThatAreRefused(t *testing.T) {
 	h := newHarness(t, nil, nil)
 	id := begin(h, "big", nil)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sherd-storage/sherd"
 	"github.com/sherd-storage/sherd/s3api/internal/wire"
@@ -55,6 +56,9 @@ func (c *call) getOptions() (*sherd.GetOptions, error) {
 	if o.VersionID, err = c.versionID(); err != nil {
 		return nil, err
 	}
+	if err := c.checkOverrides(); err != nil {
+		return nil, err
+	}
 	o.Range = storeRange(wire.ParseRange(c.Header.Get("Range")))
 	if c.query.Has("partNumber") {
 		if o.Part, err = c.partNumber(); err != nil {
@@ -95,15 +99,18 @@ func (c *call) getObject() error {
 		return err
 	}
 	object, err := c.store.Get(c.ctx(), c.bucket, c.key, o)
+	if err == nil && c.stale(o, &object.Info) || err != nil && c.stale(o, foundBy(err)) {
+		if object != nil {
+			_ = object.Close() // nothing was read
+		}
+		o.Range = nil
+		object, err = c.store.Get(c.ctx(), c.bucket, c.key, o)
+	}
 	if err != nil {
-		return c.unreadable(err, o)
+		return c.unreadable(err, Resource{c.bucket, c.key, o.VersionID})
 	}
 	defer object.Close()
-	status, err := c.present(&object.Info, o, object.Offset, object.Length)
-	if err != nil {
-		return err
-	}
-	c.w.WriteHeader(status)
+	c.w.WriteHeader(c.present(&object.Info, o, object.Offset, object.Length))
 	n, err := io.Copy(c.w, object)
 	if err == nil && n != object.Length {
 		err = fmt.Errorf("%d bytes of %d were read", n, object.Length)
@@ -116,9 +123,14 @@ func (c *call) headObject() error {
 	if err != nil {
 		return err
 	}
+	resource := Resource{c.bucket, c.key, o.VersionID}
 	info, err := c.store.Stat(c.ctx(), c.bucket, c.key, o)
+	if err == nil && c.stale(o, &info) || err != nil && c.stale(o, foundBy(err)) {
+		o.Range = nil
+		info, err = c.store.Stat(c.ctx(), c.bucket, c.key, o)
+	}
 	if err != nil {
-		return c.unreadable(err, o)
+		return c.unreadable(err, resource)
 	}
 	offset, length := int64(0), info.Size
 	if o.Range != nil {
@@ -130,27 +142,38 @@ func (c *call) headObject() error {
 		// Only opening it tells where a part lies.
 		object, err := c.store.Get(c.ctx(), c.bucket, c.key, o)
 		if err != nil {
-			return c.unreadable(err, o)
+			return c.unreadable(err, resource)
 		}
 		info, offset, length = object.Info, object.Offset, object.Length
 		if err := object.Close(); err != nil {
 			return err
 		}
 	}
-	status, err := c.present(&info, o, offset, length)
-	if err != nil {
-		return err
-	}
-	c.w.WriteHeader(status)
+	c.w.WriteHeader(c.present(&info, o, offset, length))
 	return nil
 }
 
+// stale says that the range is not wanted: the object is another one than the
+// client has a part of (RFC 9110, section 13.1.5). nil is no object.
+func (c *call) stale(o *sherd.GetOptions, info *sherd.ObjectInfo) bool {
+	has := c.Header.Get("If-Range")
+	if o.Range == nil || has == "" || info == nil {
+		return false
+	}
+	if at := httpTime(has); !at.IsZero() {
+		return !at.Equal(info.Modified.Truncate(time.Second))
+	}
+	return has != wire.Quote(info.ETag)
+}
+
 // present sets the headers of an object that is read, and gives the status.
-func (c *call) present(info *sherd.ObjectInfo, o *sherd.GetOptions, offset, length int64) (int, error) {
+func (c *call) present(info *sherd.ObjectInfo, o *sherd.GetOptions, offset, length int64) int {
 	h := c.w.Header()
 	describe(h, info)
-	if err := c.override(h); err != nil {
-		return 0, err
+	for _, name := range overridable() {
+		if value := c.query.Get("response-" + strings.ToLower(name)); value != "" {
+			h.Set(name, value)
+		}
 	}
 	h.Set("Content-Length", strconv.FormatInt(length, 10))
 	if o.Part > 0 && info.Parts > 0 {
@@ -160,57 +183,64 @@ func (c *call) present(info *sherd.ObjectInfo, o *sherd.GetOptions, offset, leng
 		if strings.EqualFold(c.Header.Get("X-Amz-Checksum-Mode"), "ENABLED") {
 			setChecksums(h, info.Checksums)
 		}
-		return http.StatusOK, nil
+		return http.StatusOK
 	}
-	if info.Size > 0 {
+	if length > 0 { // no range says that there is nothing, as in a part without bytes
 		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, offset+length-1, info.Size))
 	}
-	return http.StatusPartialContent, nil
+	return http.StatusPartialContent
 }
 
-// override replaces headers by those that the query wants in their place.
-func (c *call) override(h http.Header) error {
-	for _, name := range [...]string{"Content-Type", "Content-Language", "Expires", "Cache-Control", "Content-Disposition", "Content-Encoding"} {
+// overridable headers are replaced by those that the query wants in their place.
+func overridable() []string {
+	return []string{"Content-Type", "Content-Language", "Expires", "Cache-Control", "Content-Disposition", "Content-Encoding"}
+}
+
+// checkOverrides comes before anything is said of the object.
+func (c *call) checkOverrides() error {
+	for _, name := range overridable() {
 		value := c.query.Get("response-" + strings.ToLower(name))
 		switch {
 		case value == "":
 		case c.Anonymous:
 			return fail("InvalidRequest").saying("Request specific response headers cannot be used for anonymous GET requests.")
-		case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+		case !wire.ValidValue(value):
 			return fail("InvalidArgument").with("ArgumentName", "response-"+strings.ToLower(name))
-		default:
-			h.Set(name, value)
 		}
 	}
 	return nil
 }
 
-// unreadable is the answer to a read that the store refused.
-func (c *call) unreadable(err error, o *sherd.GetOptions) error {
+// unreadable is the answer to a read, by itself or for a copy, that the store
+// refused.
+func (c *call) unreadable(err error, of Resource) error {
 	answer := answerTo(err)
 	info := foundBy(err)
 	switch {
-	case errors.Is(err, sherd.ErrNoSuchKey) && c.allow("s3:ListBucket", Resource{Bucket: c.bucket}) != nil:
+	case answer.Status() == http.StatusNotFound && !errors.Is(err, sherd.ErrNoSuchBucket) &&
+		c.allow("s3:ListBucket", Resource{Bucket: of.Bucket}) != nil:
 		return fail("AccessDenied") // who may not list may not learn what is missing
 	case errors.Is(err, sherd.ErrNoSuchKey):
-		answer.with("Key", c.key)
+		answer.with("Key", of.Key)
 	case errors.Is(err, sherd.ErrNoSuchVersion):
-		answer.with("Key", c.key).with("VersionId", o.VersionID)
+		answer.with("Key", of.Key).with("VersionId", of.VersionID)
+	case errors.Is(err, sherd.ErrDeleteMarker) && c.source.Key != "":
+		return fail("InvalidRequest").saying("The source of a copy request may not specifically refer to a delete marker by version id.")
 	case errors.Is(err, sherd.ErrDeleteMarker):
 		answer.heading("Allow", http.MethodDelete).with("Method", c.r.Method).with("ResourceType", "DeleteMarker")
 	case errors.Is(err, sherd.ErrInvalidPart):
 		answer = fail("InvalidPart")
 		answer.Message = "The requested partnumber is not satisfiable"
 	}
-	if info == nil {
-		return answer
+	if info == nil || c.source.Key != "" {
+		return answer // of a source there is nothing in the headers
 	}
 	if info.DeleteMarker {
 		answer.heading("X-Amz-Delete-Marker", "true")
 		if info.VersionID != "" {
 			answer.heading("X-Amz-Version-Id", info.VersionID)
 		}
-		if o.VersionID != "" {
+		if of.VersionID != "" {
 			answer.heading("Last-Modified", info.Modified.UTC().Format(http.TimeFormat))
 		}
 		return answer
@@ -242,7 +272,7 @@ func (c *call) deleteObject() error {
 	if o.VersionID, err = c.versionID(); err != nil {
 		return err
 	}
-	o.Conditions, err = deleteConditions(c.Header.Get("If-Match"), c.Header.Get("X-Amz-If-Match-Last-Modified-Time"), c.Header.Get("X-Amz-If-Match-Size"))
+	o.Conditions, err = deleteConditions(listed(c.Header, "If-Match"), c.Header.Get("X-Amz-If-Match-Last-Modified-Time"), c.Header.Get("X-Amz-If-Match-Size"))
 	if err != nil {
 		return err
 	}
@@ -340,6 +370,11 @@ func (c *call) deleteTarget(one *wire.DeleteTarget) (sherd.DeleteTarget, error) 
 	if err := c.allow(action, Resource{Bucket: c.bucket, Key: one.Key, VersionID: one.VersionID}); err != nil {
 		return target, err
 	}
+	if one.ETag != "" && one.ETag != "*" || one.LastModifiedTime != "" || one.Size != nil {
+		if err := c.allow(readAction(one.VersionID != ""), Resource{Bucket: c.bucket, Key: one.Key, VersionID: one.VersionID}); err != nil {
+			return target, err
+		}
+	}
 	if c.bypass() {
 		if err := c.allow("s3:BypassGovernanceRetention", Resource{Bucket: c.bucket, Key: one.Key, VersionID: one.VersionID}); err != nil {
 			return target, err
@@ -366,12 +401,12 @@ func (c *call) deleteFailure(key, versionID string, err error) wire.DeleteFailur
 		c.log(answer, answer.Status())
 	}
 	return wire.DeleteFailure{
-		Key: wire.Text(key), VersionID: versionID, Code: answer.Code, Message: cmp.Or(answer.Message, table[answer.Code].message),
+		Key: key, VersionID: versionID, Code: answer.Code, Message: cmp.Or(answer.Message, table[answer.Code].message),
 	}
 }
 
 func deleted(target *sherd.DeleteTarget, result sherd.DeleteResult) wire.Deleted {
-	out := wire.Deleted{Key: wire.Text(target.Key), VersionID: target.VersionID, DeleteMarker: result.Marker}
+	out := wire.Deleted{Key: target.Key, VersionID: target.VersionID, DeleteMarker: result.Marker}
 	if result.Marker {
 		out.DeleteMarkerVersionID = result.VersionID
 	}

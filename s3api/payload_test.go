@@ -4,6 +4,7 @@
 package s3api_test
 
 import (
+	"bytes"
 	"crypto/md5"
 	"encoding/base64"
 	"net/http"
@@ -188,6 +189,29 @@ func TestChecksumsOfEveryAlgorithm(t *testing.T) {
 		require.Empty(t, h.get("/bucket/a").header.Get(name), "only who asks is told")
 		a = h.do(request{method: "PUT", path: "/bucket/a", body: "12345678", header: header})
 		require.Equal(t, "BadDigest", a.code)
+
+		trailed := request{method: "PUT", path: "/bucket/b", body: "123456789", style: byUnsignedTrailer, header: map[string]string{"X-Amz-Trailer": name}}
+		behind := func(text string) func([]byte) []byte {
+			return func(encoded []byte) []byte {
+				return bytes.Replace(encoded, []byte(trailer+":"+crc("123456789")), []byte(text), 1)
+			}
+		}
+		trailed.tamperBody = behind(strings.ToLower(name) + ":" + value)
+		require.Equal(t, value, h.ok(trailed).header.Get(name))
+		a = h.do(request{method: "HEAD", path: "/bucket/b", header: map[string]string{"X-Amz-Checksum-Mode": "ENABLED"}})
+		require.Equal(t, value, a.header.Get(name))
+		require.Equal(t, "FULL_OBJECT", a.header.Get("X-Amz-Checksum-Type"))
+		h.ok(request{method: "DELETE", path: "/bucket/b"})
+		for text, code := range map[string]string{
+			strings.ToLower(name) + ":" + strings.Replace(value, value[:2], "AA", 1): "BadDigest",
+			strings.ToLower(name) + ":" + value[:2]:                                  "InvalidRequest",
+			strings.ToLower(name) + ":":                                              "InvalidRequest",
+			"x-amz-checksum-other:" + value:                                          "InvalidRequest",
+		} {
+			trailed.tamperBody = behind(text)
+			require.Equal(t, code, h.do(trailed).code, text)
+		}
+		require.Equal(t, []string{"a"}, h.objects())
 	}
 }
 

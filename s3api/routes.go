@@ -1,6 +1,7 @@
 package s3api
 
 import (
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -90,7 +91,7 @@ func bucketReads() []Operation {
 		get("GetBucketMetadataTableConfiguration", "metadataTable", "s3:GetBucketMetadataTableConfiguration", nil),
 		get("GetBucketMetricsConfiguration", "metrics", "s3:GetMetricsConfiguration", nil),
 		get("GetBucketNotificationConfiguration", "notification", "s3:GetBucketNotification", nil),
-		get("GetObjectLockConfiguration", "object-lock", "s3:GetBucketObjectLockConfiguration", nil),
+		get("GetObjectLockConfiguration", "object-lock", "s3:GetBucketObjectLockConfiguration", (*call).getObjectLock),
 		get("GetBucketOwnershipControls", "ownershipControls", "s3:GetBucketOwnershipControls", nil),
 		get("GetBucketPolicy", "policy", "s3:GetBucketPolicy", nil),
 		get("GetBucketPolicyStatus", "policyStatus", "s3:GetBucketPolicyStatus", nil),
@@ -98,7 +99,7 @@ func bucketReads() []Operation {
 		get("GetBucketReplication", "replication", "s3:GetReplicationConfiguration", nil),
 		get("GetBucketRequestPayment", "requestPayment", "s3:GetBucketRequestPayment", nil),
 		get("CreateSession", "session", "s3express:CreateSession", nil),
-		get("GetBucketTagging", "tagging", "s3:GetBucketTagging", nil),
+		get("GetBucketTagging", "tagging", "s3:GetBucketTagging", (*call).getBucketTagging),
 		get("GetBucketWebsite", "website", "s3:GetBucketWebsite", nil),
 		get("ListObjectsV2", "list-type=2", "s3:ListBucket", (*call).listObjectsV2),
 		row("ListObjects", http.MethodGet, BucketLevel, "s3:ListBucket", (*call).listObjects),
@@ -125,13 +126,13 @@ func bucketWrites() []Operation {
 		put("UpdateBucketMetadataJournalTableConfiguration", "metadataJournalTable", "s3:UpdateBucketMetadataJournalTableConfiguration", nil),
 		put("PutBucketMetricsConfiguration", "metrics", "s3:PutMetricsConfiguration", nil),
 		put("PutBucketNotificationConfiguration", "notification", "s3:PutBucketNotification", nil),
-		put("PutObjectLockConfiguration", "object-lock", "s3:PutBucketObjectLockConfiguration", nil),
+		put("PutObjectLockConfiguration", "object-lock", "s3:PutBucketObjectLockConfiguration", (*call).putObjectLock),
 		put("PutBucketOwnershipControls", "ownershipControls", "s3:PutBucketOwnershipControls", nil),
 		put("PutBucketPolicy", "policy", "s3:PutBucketPolicy", nil),
 		put("PutPublicAccessBlock", "publicAccessBlock", "s3:PutBucketPublicAccessBlock", nil),
 		put("PutBucketReplication", "replication", "s3:PutReplicationConfiguration", nil),
 		put("PutBucketRequestPayment", "requestPayment", "s3:PutBucketRequestPayment", nil),
-		put("PutBucketTagging", "tagging", "s3:PutBucketTagging", nil),
+		put("PutBucketTagging", "tagging", "s3:PutBucketTagging", (*call).putBucketTagging),
 		put("PutBucketWebsite", "website", "s3:PutBucketWebsite", nil),
 		row("CreateBucket", http.MethodPut, BucketLevel, "s3:CreateBucket", (*call).createBucket),
 
@@ -161,7 +162,7 @@ func bucketDeletes() []Operation {
 		remove("DeleteBucketPolicy", "policy", "s3:DeleteBucketPolicy"),
 		remove("DeletePublicAccessBlock", "publicAccessBlock", "s3:PutBucketPublicAccessBlock"),
 		remove("DeleteBucketReplication", "replication", "s3:PutReplicationConfiguration"),
-		remove("DeleteBucketTagging", "tagging", "s3:PutBucketTagging"),
+		row("DeleteBucketTagging", http.MethodDelete, BucketLevel, "s3:PutBucketTagging", (*call).deleteBucketTagging, "tagging"),
 		remove("DeleteBucketWebsite", "website", "s3:DeleteBucketWebsite"),
 		row("DeleteBucket", http.MethodDelete, BucketLevel, "s3:DeleteBucket", (*call).deleteBucket),
 	}
@@ -185,10 +186,10 @@ func objectReads() []Operation {
 	return []Operation{
 		row("HeadObject", http.MethodHead, level, "s3:GetObject", (*call).headObject).versioned("s3:GetObjectVersion"),
 		row("GetObjectAcl", get, level, "s3:GetObjectAcl", nil, "acl").versioned("s3:GetObjectVersionAcl"),
-		row("GetObjectAttributes", get, level, "s3:GetObjectAttributes", nil, "attributes").versioned("s3:GetObjectVersionAttributes"),
-		row("GetObjectLegalHold", get, level, "s3:GetObjectLegalHold", nil, "legal-hold"),
-		row("GetObjectRetention", get, level, "s3:GetObjectRetention", nil, "retention"),
-		row("GetObjectTagging", get, level, "s3:GetObjectTagging", nil, "tagging").versioned("s3:GetObjectVersionTagging"),
+		row("GetObjectAttributes", get, level, "s3:GetObjectAttributes", (*call).getObjectAttributes, "attributes").versioned("s3:GetObjectVersionAttributes"),
+		row("GetObjectLegalHold", get, level, "s3:GetObjectLegalHold", (*call).getLegalHold, "legal-hold"),
+		row("GetObjectRetention", get, level, "s3:GetObjectRetention", (*call).getRetention, "retention"),
+		row("GetObjectTagging", get, level, "s3:GetObjectTagging", (*call).getObjectTagging, "tagging").versioned("s3:GetObjectVersionTagging"),
 		row("GetObjectTorrent", get, level, "s3:GetObjectTorrent", nil, "torrent"),
 		row("GetObjectAnnotation", get, level, "s3:GetObjectAnnotation", nil, "annotation"),
 		row("ListParts", get, level, "s3:ListMultipartUploadParts", (*call).listParts, "uploadId"),
@@ -202,9 +203,9 @@ func objectWrites() []Operation {
 	return []Operation{
 		row("PutObjectAcl", put, level, "s3:PutObjectAcl", nil, "acl").versioned("s3:PutObjectVersionAcl"),
 		row("UpdateObjectEncryption", put, level, "s3:UpdateObjectEncryption", nil, "encryption"),
-		row("PutObjectLegalHold", put, level, "s3:PutObjectLegalHold", nil, "legal-hold"),
-		row("PutObjectRetention", put, level, "s3:PutObjectRetention", nil, "retention"),
-		row("PutObjectTagging", put, level, "s3:PutObjectTagging", nil, "tagging").versioned("s3:PutObjectVersionTagging"),
+		row("PutObjectLegalHold", put, level, "s3:PutObjectLegalHold", (*call).putLegalHold, "legal-hold"),
+		row("PutObjectRetention", put, level, "s3:PutObjectRetention", (*call).putRetention, "retention"),
+		row("PutObjectTagging", put, level, "s3:PutObjectTagging", (*call).putObjectTagging, "tagging").versioned("s3:PutObjectVersionTagging"),
 		row("PutObjectAnnotation", put, level, "s3:PutObjectAnnotation", nil, "annotation"),
 		row("RenameObject", put, level, "s3:RenameObject", nil, "renameObject"),
 		row("UploadPartCopy", put, level, "s3:PutObject", (*call).uploadPartCopy, "uploadId", "partNumber").heading(headerCopySource),
@@ -218,7 +219,7 @@ func objectWrites() []Operation {
 		row("CreateMultipartUpload", post, level, "s3:PutObject", (*call).createUpload, "uploads"),
 		row("CompleteMultipartUpload", post, level, "s3:PutObject", (*call).completeUpload, "uploadId"),
 
-		row("DeleteObjectTagging", remove, level, "s3:DeleteObjectTagging", nil, "tagging").versioned("s3:DeleteObjectVersionTagging"),
+		row("DeleteObjectTagging", remove, level, "s3:DeleteObjectTagging", (*call).deleteObjectTagging, "tagging").versioned("s3:DeleteObjectVersionTagging"),
 		row("DeleteObjectAnnotation", remove, level, "s3:DeleteObjectAnnotation", nil, "annotation"),
 		row("AbortMultipartUpload", remove, level, "s3:AbortMultipartUpload", (*call).abortUpload, "uploadId"),
 		row("DeleteObject", remove, level, "s3:DeleteObject", (*call).deleteObject).versioned("s3:DeleteObjectVersion"),
@@ -237,26 +238,47 @@ type place struct {
 }
 
 // router finds the operation that a request asks for.
-type router map[place][]Operation
+type router struct {
+	rows      map[place][]Operation
+	selectors map[Level][]string // the parameters that select, under any method
+}
 
 func newRouter() router {
-	r := router{}
+	r := router{map[place][]Operation{}, map[Level][]string{}}
 	for _, o := range Operations() {
-		r[place{o.Method, o.Level}] = append(r[place{o.Method, o.Level}], o)
+		r.rows[place{o.Method, o.Level}] = append(r.rows[place{o.Method, o.Level}], o)
+		for _, selector := range o.Query {
+			if !strings.Contains(selector, "=") {
+				r.selectors[o.Level] = append(r.selectors[o.Level], selector)
+			}
+		}
 	}
 	return r
 }
 
 // find gives nil where no operation has the method at that level. Headers that
 // select count in the query too, as presigned requests may have them there.
+//
+// What changes something is never found for a request that names something else:
+// DELETE with ?acl, which no operation has, does not delete the object.
 func (t router) find(method string, level Level, query sigv4.Query, header http.Header) *Operation {
-	rows := t[place{method, level}]
+	rows := t.rows[place{method, level}]
 	for i := range rows {
-		if rows[i].fits(query, header) {
-			return &rows[i]
+		o := &rows[i]
+		if !o.fits(query, header) {
+			continue
 		}
+		if len(o.Query) == 0 && o.changes() && slices.ContainsFunc(t.selectors[level], query.Has) {
+			return nil
+		}
+		return o
 	}
 	return nil
+}
+
+// changes says whether the operation may change something.
+func (o *Operation) changes() bool {
+	return o.Method == http.MethodPut || o.Method == http.MethodPost || o.Method == http.MethodDelete
 }
 
 func (o *Operation) fits(query sigv4.Query, header http.Header) bool {
@@ -271,20 +293,24 @@ func (o *Operation) fits(query sigv4.Query, header http.Header) bool {
 	})
 }
 
-// target is what a path names.
+// target is what the host and the path of a request name.
 type target struct {
 	level       Level
 	bucket, key string
+	inHost      bool // the host names the bucket
 }
 
 // address takes the path of a request apart, without cleaning it: "//", "." and
-// ".." are parts of keys. Names of buckets in the host have their place here.
-func address(u *url.URL, prefix string) (target, error) {
+// ".." are parts of keys. host is the bucket that the host names, "" if none.
+func address(u *url.URL, prefix, host string) (target, error) {
 	path, ok := strings.CutPrefix(u.EscapedPath(), prefix)
 	if !ok || path != "" && path[0] != '/' {
 		return target{}, fail("InvalidURI").saying("The path is not below that of this service.")
 	}
-	escapedBucket, escapedKey, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	escapedBucket, escapedKey := url.PathEscape(host), strings.TrimPrefix(path, "/")
+	if host == "" {
+		escapedBucket, escapedKey, _ = strings.Cut(escapedKey, "/")
+	}
 	bucket, err := url.PathUnescape(escapedBucket)
 	if err != nil {
 		return target{}, fail("InvalidURI").because(err)
@@ -297,10 +323,73 @@ func address(u *url.URL, prefix string) (target, error) {
 	case bucket == "" && key == "":
 		return target{level: ServiceLevel}, nil
 	case key == "":
-		return target{level: BucketLevel, bucket: bucket}, nil
+		return target{level: BucketLevel, bucket: bucket, inHost: host != ""}, nil
 	default:
-		return target{level: ObjectLevel, bucket: bucket, key: key}, nil
+		return target{level: ObjectLevel, bucket: bucket, key: key, inHost: host != ""}, nil
 	}
+}
+
+// inPath is the bucket as paths have it; "" where the host names it.
+func (t target) inPath() string {
+	if t.inHost {
+		return ""
+	}
+	return "/" + t.bucket
+}
+
+// bucketIn gives the bucket that a host names, if it is below one of the domains,
+// of which longer ones come first.
+func bucketIn(host string, domains []string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(host)
+	for _, domain := range domains {
+		if bucket, ok := strings.CutSuffix(host, domain); ok && (bucket == "" || strings.HasSuffix(bucket, ".")) {
+			return strings.TrimSuffix(bucket, ".")
+		}
+	}
+	return ""
+}
+
+// signedPathsKey is the context's key for what signedPaths gives.
+type signedPathsKey struct{}
+
+// signedPaths lists the paths, each with the bucket and as it was sent, one of
+// which a signature of version 2 is over.
+func signedPaths(r *http.Request) []string {
+	if paths, ok := r.Context().Value(signedPathsKey{}).([]string); ok {
+		return paths
+	}
+	return []string{r.URL.EscapedPath()}
+}
+
+// pathsToSign gives those paths. Some clients sign a path to a bucket alone with a
+// slash at its end, whether or not they send it; and some leave out the prefix
+// that the handler is mounted under, which is obeyed unless it could be meant to
+// be there: so no signature is good for two things.
+func pathsToSign(u *url.URL, prefix, host string) []string {
+	sent := u.EscapedPath()
+	bare, below := strings.CutPrefix(sent, prefix)
+	if !below {
+		return []string{sent}
+	}
+	if host != "" {
+		bare = "/" + host + bare
+	}
+	var paths []string
+	if host == "" && prefix != "" {
+		paths = append(paths, sent)
+	}
+	if prefix == "" || bare != prefix && !strings.HasPrefix(bare, prefix+"/") {
+		paths = append(paths, bare)
+	}
+	if bare == "" || bare != "/" && strings.Count(bare, "/") == 1 {
+		for _, path := range paths[:len(paths):len(paths)] {
+			paths = append(paths, path+"/")
+		}
+	}
+	return paths
 }
 
 // check says whether names can be; the bucket to be created must follow the

@@ -45,7 +45,8 @@ type Signer interface {
 // Format says what a body must look like.
 type Format struct {
 	Size     int64    // decoded bytes, as announced; 0 or more
-	Signer   Signer   // nil: nothing is signed
+	Signed   bool     // chunks and trailers have signatures
+	Signer   Signer   // what they must be; nil: they are not compared
 	Trailing bool     // the mode has trailers
 	Declared []string // names of the trailers, lower case
 }
@@ -141,7 +142,7 @@ func (r *Reader) open(line []byte) (int64, error) {
 		return 0, fmt.Errorf("%w: the line of a chunk does not end in CRLF", ErrFraming)
 	}
 	digits, extension, extended := bytes.Cut(text, []byte(";"))
-	if extended != (r.format.Signer != nil) {
+	if extended != r.format.Signed {
 		return 0, fmt.Errorf("%w: a chunk has no signature, or has one that its mode forbids", ErrFraming)
 	}
 	if extended {
@@ -216,7 +217,7 @@ func (r *Reader) trailers() error {
 			continue
 		}
 		if string(line) == "\r\n" {
-			if r.format.Signer != nil {
+			if r.format.Signed {
 				return fmt.Errorf("%w: the trailers are not signed", ErrSignature)
 			}
 			return r.complete()
@@ -225,9 +226,11 @@ func (r *Reader) trailers() error {
 		if err != nil {
 			return err
 		}
-		if name == trailerSignature && r.format.Signer != nil {
-			if err := compare(r.format.Signer.Trailer(signed.Sum(nil)), []byte(value)); err != nil {
-				return err
+		if name == trailerSignature && r.format.Signed {
+			if r.format.Signer != nil {
+				if err := compare(r.format.Signer.Trailer(signed.Sum(nil)), []byte(value)); err != nil {
+					return err
+				}
 			}
 			if err := r.blank(); err != nil {
 				return err

@@ -43,7 +43,7 @@ func modes() []mode { return []mode{{true, false}, {true, true}, {false, true}} 
 func (m mode) format(size int) chunked.Format {
 	f := chunked.Format{Size: int64(size), Trailing: m.trailing}
 	if m.signed {
-		f.Signer = &signer{}
+		f.Signed, f.Signer = true, &signer{}
 	}
 	if m.trailing {
 		f.Declared = []string{trailerName}

@@ -16,6 +16,18 @@ var (
 	ErrRange = errors.New("invalid range")
 )
 
+// ValidHeader says whether a parameter of a query can stand for a header: a token
+// (RFC 9110, section 5.6.2), and a value without control characters but tabs.
+func ValidHeader(name, value string) bool {
+	odd := func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("()<>@,;:\\\"/[]?={}", r) }
+	return name != "" && !strings.ContainsFunc(name, odd) && ValidValue(value)
+}
+
+// ValidValue says whether a header can have a value.
+func ValidValue(value string) bool {
+	return !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+}
+
 // Range is a range of bytes as it was asked for. The zero Range is the whole.
 type Range struct {
 	Given  bool

@@ -17,7 +17,7 @@ type ErrorDocument struct {
 	Code      string
 	Message   string
 	Extra     []Extra
-	Resource  Text
+	Resource  string
 	RequestID string `xml:"RequestId"`
 	HostID    string `xml:"HostId"`
 }
@@ -35,7 +35,7 @@ type ListBuckets struct {
 	Owner             Owner
 	Buckets           []Bucket `xml:"Buckets>Bucket"`
 	ContinuationToken string   `xml:",omitempty"`
-	Prefix            *Text
+	Prefix            *string
 }
 
 // Bucket is one bucket of a [ListBuckets].
@@ -54,7 +54,7 @@ type Location struct {
 
 // Object is one object of a listing.
 type Object struct {
-	Key               Text
+	Key               string
 	LastModified      string
 	ETag              string
 	ChecksumAlgorithm []string `xml:",omitempty"`
@@ -66,7 +66,7 @@ type Object struct {
 
 // Prefix is one common prefix of a listing.
 type Prefix struct {
-	Prefix Text
+	Prefix string
 }
 
 // ListObjects is the answer to the first version of the listing.
@@ -74,11 +74,11 @@ type ListObjects struct {
 	XMLName        xml.Name `xml:"ListBucketResult"`
 	Namespace      string   `xml:"xmlns,attr"`
 	Name           string
-	Prefix         Text
-	Marker         Text
-	NextMarker     *Text
+	Prefix         string
+	Marker         string
+	NextMarker     *string
 	MaxKeys        int
-	Delimiter      *Text
+	Delimiter      *string
 	IsTruncated    bool
 	EncodingType   string `xml:",omitempty"`
 	Contents       []Object
@@ -90,15 +90,15 @@ type ListObjectsV2 struct {
 	XMLName               xml.Name `xml:"ListBucketResult"`
 	Namespace             string   `xml:"xmlns,attr"`
 	Name                  string
-	Prefix                Text
-	Delimiter             *Text
+	Prefix                string
+	Delimiter             *string
 	MaxKeys               int
 	KeyCount              int
 	IsTruncated           bool
 	EncodingType          string `xml:",omitempty"`
-	ContinuationToken     *Text
+	ContinuationToken     *string
 	NextContinuationToken string `xml:",omitempty"`
-	StartAfter            *Text
+	StartAfter            *string
 	Contents              []Object
 	CommonPrefixes        []Prefix
 }
@@ -107,7 +107,7 @@ type ListObjectsV2 struct {
 // which.
 type Version struct {
 	XMLName           xml.Name
-	Key               Text
+	Key               string
 	VersionID         string `xml:"VersionId"`
 	IsLatest          bool
 	LastModified      string
@@ -124,13 +124,13 @@ type ListVersions struct {
 	XMLName             xml.Name `xml:"ListVersionsResult"`
 	Namespace           string   `xml:"xmlns,attr"`
 	Name                string
-	Prefix              Text
-	KeyMarker           Text
+	Prefix              string
+	KeyMarker           string
 	VersionIDMarker     string `xml:"VersionIdMarker"`
-	NextKeyMarker       *Text
+	NextKeyMarker       *string
 	NextVersionIDMarker string `xml:"NextVersionIdMarker,omitempty"`
 	MaxKeys             int
-	Delimiter           *Text
+	Delimiter           *string
 	IsTruncated         bool
 	EncodingType        string `xml:",omitempty"`
 	Versions            []Version
@@ -139,7 +139,7 @@ type ListVersions struct {
 
 // Deleted is one success of a [DeleteResult].
 type Deleted struct {
-	Key                   Text
+	Key                   string
 	VersionID             string `xml:"VersionId,omitempty"`
 	DeleteMarker          bool   `xml:",omitempty"`
 	DeleteMarkerVersionID string `xml:"DeleteMarkerVersionId,omitempty"`
@@ -147,7 +147,7 @@ type Deleted struct {
 
 // DeleteFailure is one failure of a [DeleteResult].
 type DeleteFailure struct {
-	Key       Text
+	Key       string
 	VersionID string `xml:"VersionId,omitempty"`
 	Code      string
 	Message   string
@@ -176,7 +176,7 @@ type InitiateUpload struct {
 	XMLName   xml.Name `xml:"InitiateMultipartUploadResult"`
 	Namespace string   `xml:"xmlns,attr"`
 	Bucket    string
-	Key       Text
+	Key       string
 	UploadID  string `xml:"UploadId"`
 }
 
@@ -186,7 +186,7 @@ type CompleteUpload struct {
 	Namespace string   `xml:"xmlns,attr"`
 	Location  string
 	Bucket    string
-	Key       Text
+	Key       string
 	ETag      string
 	Sums
 }
@@ -205,7 +205,7 @@ type ListParts struct {
 	XMLName              xml.Name `xml:"ListPartsResult"`
 	Namespace            string   `xml:"xmlns,attr"`
 	Bucket               string
-	Key                  Text
+	Key                  string
 	UploadID             string `xml:"UploadId"`
 	Initiator            Owner
 	Owner                Owner
@@ -222,7 +222,7 @@ type ListParts struct {
 
 // Upload is one upload of a [ListUploads].
 type Upload struct {
-	Key               Text
+	Key               string
 	UploadID          string `xml:"UploadId"`
 	Initiator         Owner
 	Owner             Owner
@@ -237,12 +237,12 @@ type ListUploads struct {
 	XMLName            xml.Name `xml:"ListMultipartUploadsResult"`
 	Namespace          string   `xml:"xmlns,attr"`
 	Bucket             string
-	KeyMarker          Text
+	KeyMarker          string
 	UploadIDMarker     string `xml:"UploadIdMarker"`
-	NextKeyMarker      *Text
+	NextKeyMarker      *string
 	NextUploadIDMarker string `xml:"NextUploadIdMarker,omitempty"`
-	Prefix             Text
-	Delimiter          *Text
+	Prefix             string
+	Delimiter          *string
 	MaxUploads         int
 	IsTruncated        bool
 	EncodingType       string   `xml:",omitempty"`

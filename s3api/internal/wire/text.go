@@ -3,46 +3,14 @@ package wire
 import (
 	"bytes"
 	"encoding/xml"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 )
 
-// Text is text that may hold anything, such as a key. Characters that XML 1.0
-// can't have are written as references to them, as the service does; a client
-// that has to read them asks for encoding-type=url.
-type Text string
-
-// MarshalXML writes the text.
-func (t Text) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
-	return e.EncodeElement(struct {
-		Inner string `xml:",innerxml"`
-	}{escapeXML(string(t))}, start)
-}
-
-func escapeXML(text string) string {
-	var b strings.Builder
-	for _, c := range text {
-		switch {
-		case c == '&':
-			b.WriteString("&amp;")
-		case c == '<':
-			b.WriteString("&lt;")
-		case c == '>':
-			b.WriteString("&gt;")
-		case c == '"':
-			b.WriteString("&#34;")
-		case c < ' ' || c == 0x7f || c == 0xfffe || c == 0xffff:
-			b.WriteString("&#x" + strconv.FormatInt(int64(c), 16) + ";")
-		default:
-			b.WriteRune(c)
-		}
-	}
-	return b.String()
-}
-
-// Marshal writes a document with its declaration.
+// Marshal writes a document with its declaration. It is well formed whatever its
+// texts hold: a character that XML 1.0 can't have, not even as a reference, is
+// U+FFFD in it, and so is a byte that is no UTF-8.
 func Marshal(document any) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString(xml.Header)

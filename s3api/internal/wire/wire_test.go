@@ -56,14 +56,44 @@ func TestDecodeRefuses(t *testing.T) {
 
 func TestTextOfEveryRune(t *testing.T) {
 	key := "a<b>&\"'é\U0001f600 \u0085"
-	data, err := wire.Marshal(&wire.InitiateUpload{Key: wire.Text(key)})
+	data, err := wire.Marshal(&wire.InitiateUpload{Key: key})
 	require.NoError(t, err)
 	var back struct{ Key string }
 	require.NoError(t, xml.Unmarshal(data, &back))
 	require.Equal(t, key, back.Key)
-	data, err = wire.Marshal(&wire.InitiateUpload{Key: "\x00\x01\t\r\n"})
-	require.NoError(t, err)
-	require.Contains(t, string(data), "<Key>&#x0;&#x1;&#x9;&#xd;&#xa;</Key>")
+}
+
+func FuzzTextIsWellFormed(f *testing.F) {
+	for _, text := range []string{"\x00\x01\x19\t\r\n\x7f", "\ufffe\uffff\ufffd", "\xff\xed\xa0\x80", "]]>&#x19;", "\u0085\u2028"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		want := strings.Map(func(r rune) rune { // XML 1.0, production 2
+			if r == '\t' || r == '\n' || r == '\r' || r >= ' ' && r <= 0xd7ff || r >= 0xe000 && r <= 0xfffd || r >= 0x10000 {
+				return r
+			}
+			return 0xfffd
+		}, text)
+		data, err := wire.Marshal(&wire.ErrorDocument{
+			Code: text, Message: text, Resource: text, Extra: []wire.Extra{{XMLName: xml.Name{Local: "Key"}, Value: text}},
+		})
+		require.NoError(t, err)
+		var back struct{ Code, Message, Resource, Key string }
+		require.NoError(t, xml.Unmarshal(data, &back), "%q", data)
+		require.Equal(t, []string{want, want, want, want}, []string{back.Code, back.Message, back.Resource, back.Key})
+		data, err = wire.Marshal(&wire.ListObjectsV2{
+			Prefix: text, Delimiter: &text, StartAfter: &text, Contents: []wire.Object{{Key: text}}, CommonPrefixes: []wire.Prefix{{Prefix: text}},
+		})
+		require.NoError(t, err)
+		var list struct {
+			Prefix, Delimiter, StartAfter string
+			Contents                      []struct{ Key string }
+			CommonPrefixes                []struct{ Prefix string }
+		}
+		require.NoError(t, xml.Unmarshal(data, &list), "%q", data)
+		require.Equal(t, []string{want, want, want, want, want},
+			[]string{list.Prefix, list.Delimiter, list.StartAfter, list.Contents[0].Key, list.CommonPrefixes[0].Prefix})
+	})
 }
 
 func TestEscapeKeyIsReadBackByClients(t *testing.T) {
@@ -154,9 +184,16 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"e"</ETag><ChecksumCRC32>y/Q5Jg==</ChecksumCRC32></Part></CompleteMultipartUpload>`))
 	f.Add([]byte(`<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`))
 	f.Add([]byte(`<CreateBucketConfiguration><LocationConstraint>x</LocationConstraint></CreateBucketConfiguration>`))
+	f.Add([]byte(`<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`))
+	f.Add([]byte(`<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2031-01-01T00:00:00Z</RetainUntilDate></Retention>`))
+	f.Add([]byte(`<LegalHold><Status>ON</Status></LegalHold>`))
+	f.Add([]byte(`<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		accepted := 0
-		for _, v := range []any{&wire.Delete{}, &wire.CompleteMultipartUpload{}, &wire.VersioningConfiguration{}, &wire.CreateBucketConfiguration{}} {
+		for _, v := range []any{
+			&wire.Delete{}, &wire.CompleteMultipartUpload{}, &wire.VersioningConfiguration{}, &wire.CreateBucketConfiguration{},
+			&wire.Tagging{}, &wire.Retention{}, &wire.LegalHold{}, &wire.ObjectLockConfiguration{},
+		} {
 			if wire.Decode(data, limits(), v) == nil {
 				accepted++
 			}
@@ -197,4 +234,14 @@ func FuzzSource(f *testing.F) {
 		require.Equal(t, u.Path, "/"+got.Bucket+"/"+got.Key)
 		require.Equal(t, u.Query().Get("versionId"), got.VersionID)
 	})
+}
+
+func TestValidHeaders(t *testing.T) {
+	for header, ok := range map[[2]string]bool{
+		{"x-amz-meta-a", "b c\té"}: true, {"X_!#$%&'*+.^`|~9", ""}: true,
+		{"", "a"}: false, {"a b", "c"}: false, {"a:", "c"}: false, {"a\n", "c"}: false, {"é", "c"}: false, {"a(", "c"}: false,
+		{"a", "b\nc"}: false, {"a", "b\rc"}: false, {"a", "\x00"}: false, {"a", "\x7f"}: false,
+	} {
+		require.Equal(t, ok, wire.ValidHeader(header[0], header[1]), "%q", header)
+	}
 }

@@ -1,0 +1,462 @@
+// Goal: a client that is slow, broken or hostile gets its answer or none, and
+// leaves nothing behind: no object, no lock, no goroutine, no memory. Method: raw
+// requests over sockets of this machine that stop, lie or never come to an end; a
+// store that says when they reached it; a good client that does not wait for them.
+package s3api_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/sherd-storage/sherd"
+	"github.com/sherd-storage/sherd/s3api"
+)
+
+// watched is a store that says when a request with a body has reached it.
+type watched struct {
+	*sherd.Store
+	reached chan string
+}
+
+func (w watched) Put(ctx context.Context, bucket, key string, body io.Reader, size int64, o *sherd.PutOptions) (sherd.ObjectInfo, error) {
+	w.reached <- key
+	return w.Store.Put(ctx, bucket, key, body, size, o)
+}
+
+// exposed is a handler on a socket.
+type exposed struct {
+	*harness
+	server  *httptest.Server
+	reached chan string         // keys whose bodies began to be read
+	ended   chan s3api.Exchange // of every request
+}
+
+// expose serves a handler until the test ends, and then finds that no goroutine is
+// left.
+func expose(t *testing.T, patience time.Duration, configure func(*http.Server)) *exposed {
+	t.Helper()
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, before) })
+	const many = 10_000
+	e := &exposed{reached: make(chan string, many), ended: make(chan s3api.Exchange, many)}
+	e.harness = newHarness(t, func(o *s3api.Options) {
+		version2(o)
+		o.Patience, o.Observe = patience, func(x s3api.Exchange) { e.ended <- x }
+	}, func(store *sherd.Store) s3api.Store { return watched{store, e.reached} })
+	e.server = httptest.NewUnstartedServer(e.handler)
+	e.server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	if configure != nil {
+		configure(e.server.Config)
+	}
+	e.server.Start()
+	t.Cleanup(e.server.Close)
+	return e
+}
+
+func (e *exposed) dial() net.Conn {
+	e.t.Helper()
+	var d net.Dialer
+	conn, err := d.DialContext(context.Background(), "tcp", e.server.Listener.Addr().String())
+	require.NoError(e.t, err)
+	e.t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// raw is a request as it goes over the wire: its head and its body.
+func raw(t *testing.T, q request) (head, body []byte) {
+	t.Helper()
+	r := q.build(t)
+	var b bytes.Buffer
+	require.NoError(t, r.Write(&b))
+	head, body, _ = bytes.Cut(b.Bytes(), []byte("\r\n\r\n"))
+	return append(head, "\r\n\r\n"...), body
+}
+
+// begin sends a request without the last bytes of its body.
+func (e *exposed) begin(q request, missing int) net.Conn {
+	e.t.Helper()
+	head, body := raw(e.t.(*testing.T), q)
+	conn := e.dial()
+	_, err := conn.Write(append(head, body[:len(body)-missing]...))
+	require.NoError(e.t, err)
+	return conn
+}
+
+// last reads an answer and says that the connection ends behind it.
+func last(t *testing.T, conn net.Conn) (int, string) {
+	t.Helper()
+	reader := bufio.NewReader(conn)
+	answer, err := http.ReadResponse(reader, nil)
+	require.NoError(t, err)
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	rest, _ := io.ReadAll(reader) // a reset ends it as well
+	require.Empty(t, rest)
+	return answer.StatusCode, string(body)
+}
+
+// bodies are requests whose bodies matter, in every way that they are sent.
+func bodies(e *exposed) map[string]request {
+	id := begin(e.harness, "a", nil)
+	list := "<Delete><Object><Key>kept</Key></Object></Delete>"
+	out := map[string]request{
+		"part":     {method: "PUT", path: "/bucket/a?partNumber=1&uploadId=" + id, body: "some bytes"},
+		"complete": {method: "POST", path: "/bucket/a?uploadId=" + id, body: listOf("some bytes")},
+		"delete":   {method: "POST", path: "/bucket?delete", body: list, header: map[string]string{"Content-Md5": md5Of(list)}},
+		"tags":     {method: "PUT", path: "/bucket/kept?tagging", body: tagging("k", "v")},
+	}
+	for _, style := range append(styles(), byHeader2, byQuery2) {
+		out[fmt.Sprint("put ", style)] = request{method: "PUT", path: "/bucket/a", body: "some bytes", style: style}
+	}
+	return out
+}
+
+func TestBodiesThatStop(t *testing.T) {
+	e := expose(t, 500*time.Millisecond, nil)
+	e.put("/bucket/kept", "x")
+	conns := map[string]net.Conn{}
+	for name, q := range bodies(e) {
+		conns[name] = e.begin(q, 3)
+	}
+	for name, conn := range conns {
+		status, body := last(t, conn)
+		require.Equal(t, http.StatusBadRequest, status, name)
+		require.Contains(t, body, "<Code>RequestTimeout</Code>", name)
+	}
+	require.Equal(t, []string{"kept"}, e.objects())
+	require.Empty(t, e.get("/bucket/kept").header.Get("X-Amz-Tagging-Count"))
+}
+
+// Who is refused before his body is read is not waited for either.
+func TestBodiesThatNeverCome(t *testing.T) {
+	e := expose(t, 500*time.Millisecond, nil)
+	conns := map[string]net.Conn{}
+	for name, q := range bodies(e) {
+		q.secret = "wrong"
+		_, body := raw(t, q)
+		conns[name] = e.begin(q, len(body))
+	}
+	for name, conn := range conns {
+		status, answer := last(t, conn)
+		require.Equal(t, http.StatusForbidden, status, name)
+		require.Contains(t, answer, "<Code>SignatureDoesNotMatch</Code>", name)
+	}
+}
+
+func TestAClientThatTakesNoAnswer(t *testing.T) {
+	e := expose(t, 50*time.Millisecond, nil)
+	const size = 32 << 20
+	_, err := e.store.Put(t.Context(), bucket, "large", io.LimitReader(zeroes{}, size), size, nil)
+	require.NoError(t, err)
+	e.begin(request{method: "GET", path: "/bucket/large"}, 0)
+	x := <-e.ended
+	require.Equal(t, []any{"GetObject", http.StatusOK}, []any{x.Operation, x.Status})
+	require.ErrorIs(t, x.Err, http.ErrAbortHandler)
+	require.Less(t, x.Out, int64(size))
+	require.Equal(t, http.StatusNoContent, e.do(request{method: "DELETE", path: "/bucket/large"}).status, "nothing holds it")
+}
+
+type zeroes struct{}
+
+func (zeroes) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// A body that has not come yet holds no lock: others write what it is for.
+func TestOthersDoNotWait(t *testing.T) {
+	e := expose(t, time.Hour, nil)
+	for _, style := range append(styles(), byHeader2, byQuery2) {
+		conn := e.begin(request{method: "PUT", path: "/bucket/a", body: "from the slow one", style: style}, 3)
+		require.Equal(t, "a", <-e.reached)
+		e.put("/bucket/a", "from the quick one")
+		<-e.reached // its own
+		require.Equal(t, http.StatusOK, (<-e.ended).Status)
+		require.Equal(t, "from the quick one", e.get("/bucket/a").body)
+		<-e.ended
+		require.NoError(t, conn.Close())
+		x := <-e.ended
+		require.Equal(t, []any{"PutObject", "IncompleteBody"}, []any{x.Operation, x.Code}, "%d: %v", style, x.Err)
+		require.Equal(t, "from the quick one", e.get("/bucket/a").body)
+		<-e.ended
+	}
+	require.Equal(t, []string{"a"}, e.objects())
+}
+
+// A body that nobody wants does not spoil the connection that it came on.
+func TestConnectionsGoOn(t *testing.T) {
+	for _, patience := range []time.Duration{-1, time.Hour} {
+		e := expose(t, patience, nil)
+		e.put("/bucket/kept", strings.Repeat("x", 1<<20))
+		conn := e.dial()
+		reader := bufio.NewReader(conn)
+		for range 3 {
+			for _, c := range []struct {
+				q      request
+				status int
+			}{
+				{request{method: "PUT", path: "/bucket/a", body: "some bytes", secret: "wrong"}, http.StatusForbidden},
+				{request{method: "GET", path: "/bucket/kept", body: "not wanted"}, http.StatusOK},
+				{request{method: "DELETE", path: "/bucket/a", body: "not wanted"}, http.StatusNoContent},
+				{request{method: "PUT", path: "/bucket/a", body: "some bytes"}, http.StatusOK},
+				{request{method: "HEAD", path: "/bucket/a"}, http.StatusOK},
+			} {
+				head, body := raw(t, c.q)
+				_, err := conn.Write(append(head, body...))
+				require.NoError(t, err)
+				sent, err := http.NewRequestWithContext(t.Context(), c.q.method, "http://"+host, nil)
+				require.NoError(t, err)
+				answer, err := http.ReadResponse(reader, sent)
+				require.NoError(t, err, c.q.method)
+				require.Equal(t, c.status, answer.StatusCode, c.q.method)
+				_, err = io.Copy(io.Discard, answer.Body)
+				require.NoError(t, err)
+				require.False(t, answer.Close)
+				x := <-e.ended
+				for x.Method != c.q.method || x.Remote == "" {
+					x = <-e.ended
+				}
+				require.NotErrorIs(t, x.Err, context.Canceled)
+			}
+		}
+	}
+}
+
+// What is damaged on its way is refused, and nothing behind it is taken for
+// another request.
+func TestRequestsThatLie(t *testing.T) {
+	e := expose(t, time.Hour, nil)
+	smuggled := "GET /bucket/kept HTTP/1.1\r\nHost: s3.test\r\n\r\n"
+	for _, style := range []style{byChunks, byChunksTrailer, byUnsignedTrailer} {
+		for name, damage := range map[string]func(string) string{
+			"signature": func(b string) string { return strings.Replace(b, "chunk-signature=", "chunk-signature=f", 1) },
+			"byte":      func(b string) string { return strings.Replace(b, "some", "sOme", 1) },
+			"size":      func(b string) string { return strings.Replace(b, "5\r\n", "6\r\n", 1) },
+			"extension": func(b string) string { return strings.Replace(b, "5", "5;a=b", 1) },
+			"more":      func(b string) string { return b + smuggled },
+		} {
+			q := request{method: "PUT", path: "/bucket/a", body: "some bytes", style: style}
+			changed := false
+			q.tamperBody = func(b []byte) []byte {
+				out := damage(string(b))
+				changed = out != string(b)
+				return []byte(out)
+			}
+			head, body := raw(t, q)
+			if !changed {
+				continue
+			}
+			conn := e.dial()
+			_, err := conn.Write(append(head, body...))
+			require.NoError(t, err)
+			status, answer := readOne(t, conn)
+			require.GreaterOrEqual(t, status, 400, "%s %d: %s", name, style, answer)
+			require.Less(t, status, 500)
+		}
+	}
+	signed := request{method: "PUT", path: "/bucket/a", body: "some bytes", style: byHeaderUnsignedPayload}
+	head, body := raw(t, signed)
+	for name, lie := range map[string][2]string{
+		"two lengths":        {"Content-Length: 10\r\n", "Content-Length: 10\r\nContent-Length: 4\r\n"},
+		"length and chunks":  {"Content-Length: 10\r\n", "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"},
+		"no length":          {"Content-Length: 10\r\n", "Transfer-Encoding: chunked\r\n"},
+		"negative length":    {"Content-Length: 10\r\n", "Content-Length: -1\r\n"},
+		"odd length":         {"Content-Length: 10\r\n", "Content-Length: +10\r\n"},
+		"encodings":          {"Content-Length: 10\r\n", "Transfer-Encoding: chunked, identity\r\n"},
+		"a header continued": {"Content-Length: 10\r\n", "Content-Length: 10\r\n X-Amz-Acl: a\r\n"},
+	} {
+		conn := e.dial()
+		_, err := conn.Write(append([]byte(strings.Replace(string(head), lie[0], lie[1], 1)), "a\r\nsome bytes\r\n0\r\n\r\n"...))
+		require.NoError(t, err, name)
+		status, answer := readOne(t, conn)
+		require.GreaterOrEqual(t, status, 400, "%s: %s", name, answer)
+		require.Less(t, status, 502, "%s: %s", name, answer)
+		require.NoError(t, conn.Close())
+	}
+	require.Empty(t, e.objects())
+	// One more byte than announced is the beginning of another request, which is bad.
+	conn := e.dial()
+	_, err := conn.Write(append(append(head, body...), "x\r\n\r\n"...))
+	require.NoError(t, err)
+	status, _ := readOne(t, conn)
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, []string{"a"}, e.objects())
+}
+
+// readOne reads one answer.
+func readOne(t *testing.T, conn net.Conn) (int, string) {
+	t.Helper()
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	return answer.StatusCode, string(body)
+}
+
+// inUse is memory in use, of the heap and of stacks.
+func inUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse + m.StackInuse)
+}
+
+func TestManyClientsThatDoNothing(t *testing.T) {
+	for name, q := range map[string]request{
+		"nothing":         {},
+		"half of a head":  {method: "GET", path: "/bucket/a"},
+		"half of a PUT":   {method: "PUT", path: "/bucket/a", body: strings.Repeat("x", 8<<10), style: byHeaderUnsignedPayload},
+		"half of a chunk": {method: "PUT", path: "/bucket/a", body: strings.Repeat("x", 16<<10), style: byChunks, chunkBytes: 16 << 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := expose(t, time.Hour, nil)
+			e.put("/bucket/kept", "x")
+			<-e.reached
+			conns := e.crowd(q)
+			got, err := e.server.Client().Do(clientRequest(t, request{method: "GET", path: "/bucket/kept"}, e.server.URL))
+			require.NoError(t, err)
+			require.NoError(t, got.Body.Close())
+			require.Equal(t, http.StatusOK, got.StatusCode)
+			e.put("/bucket/a", "another")
+			e.leave(conns)
+			require.Equal(t, []string{"a", "kept"}, e.objects())
+			require.Equal(t, "another", e.get("/bucket/a").body)
+		})
+	}
+}
+
+// Large bodies take more memory than all of them may have: those that do not get
+// it wait, and it comes back when the clients leave.
+func TestManyClientsWithLargeBodies(t *testing.T) {
+	e := expose(t, time.Hour, nil)
+	conns := e.crowd(request{method: "PUT", path: "/bucket/a", body: strings.Repeat("x", 8<<20), style: byHeaderUnsignedPayload})
+	e.leave(conns)
+	require.Empty(t, e.objects())
+	body := strings.Repeat("y", 8<<20)
+	e.put("/bucket/a", body)
+	require.Equal(t, body, e.get("/bucket/a").body)
+}
+
+// crowd is many clients that begin a request and do no more, and says what memory
+// that takes.
+func (e *exposed) crowd(q request) []net.Conn {
+	e.t.Helper()
+	const clients, allowed = 1000, 64 << 20
+	var begun []byte
+	if q.method != "" {
+		head, body := raw(e.t.(*testing.T), q)
+		begun = append(head, body[:min(len(body), 1000)]...)
+		if len(body) == 0 {
+			begun = head[:len(head)/2]
+		}
+	}
+	rest := inUse()
+	conns := make([]net.Conn, clients)
+	for i := range conns {
+		conns[i] = e.dial()
+		_, err := conns[i].Write(begun)
+		require.NoError(e.t, err)
+	}
+	if q.body != "" {
+		for range conns {
+			<-e.reached
+		}
+	}
+	more := inUse() - rest
+	e.t.Logf("%d clients: %.1f MiB more", clients, float64(more)/(1<<20))
+	require.Less(e.t, more, int64(allowed))
+	return conns
+}
+
+// leave closes all connections and the server, which waits for its handlers.
+func (e *exposed) leave(conns []net.Conn) {
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	e.server.Close()
+}
+
+// clientRequest is a request for a client of a server at an address.
+func clientRequest(t *testing.T, q request, at string) *http.Request {
+	t.Helper()
+	r := q.build(t)
+	r.RequestURI, r.Host = "", host
+	r.URL.Host = strings.TrimPrefix(at, "http://")
+	if r.ContentLength == 0 {
+		r.Body = nil
+	}
+	return r.WithContext(t.Context())
+}
+
+// timed is an answer whose deadlines are noted, in the order of what happens.
+type timed struct {
+	http.ResponseWriter
+	events []string
+}
+
+func (w *timed) note(what string, at time.Time) {
+	if at.IsZero() {
+		what = "no " + what
+	}
+	w.events = append(w.events, what)
+}
+
+func (w *timed) SetReadDeadline(t time.Time) error  { w.note("read deadline", t); return nil }
+func (w *timed) SetWriteDeadline(t time.Time) error { w.note("write deadline", t); return nil }
+
+func (w *timed) Write(p []byte) (int, error) {
+	w.events = append(w.events, "write")
+	return w.ResponseWriter.Write(p)
+}
+
+// Read implements io.Reader, of the body of the request.
+func (w *timed) Read([]byte) (int, error) {
+	w.events = append(w.events, "read")
+	return 0, io.EOF
+}
+
+// A read and a write have their time each, and what is between them has none: how
+// long the store takes is not the client's doing.
+func TestDeadlines(t *testing.T) {
+	reading := []string{"read deadline", "read", "no read deadline"}
+	writing := []string{"write deadline", "write", "no write deadline"}
+	last := []string{"write deadline"}
+	for _, c := range []struct {
+		patience time.Duration
+		method   string
+		length   int64
+		want     []string
+	}{
+		{time.Minute, "GET", 0, slices.Concat(writing, last)},
+		{time.Minute, "PUT", 1, slices.Concat(reading, writing, last)},
+		{time.Minute, "GET", 1, slices.Concat([]string{"read deadline", "write deadline", "no write deadline", "no read deadline"}, writing, last, reading[:1])},
+		{0, "GET", 0, slices.Concat(writing, last)},
+		{-1, "GET", 0, []string{"write"}},
+		{-1, "PUT", 1, []string{"read", "write"}},
+	} {
+		h := newHarness(t, func(o *s3api.Options) { o.Patience = c.patience }, nil)
+		h.put("/bucket/a", "x")
+		w := &timed{ResponseWriter: httptest.NewRecorder()}
+		r := request{method: c.method, path: "/bucket/a", style: byHeaderUnsignedPayload}.build(t)
+		r.ContentLength, r.Body = c.length, io.NopCloser(w)
+		h.handler.ServeHTTP(w, r)
+		require.Equal(t, c.want, w.events, "%+v", c)
+	}
+}

@@ -21,8 +21,11 @@ type config struct {
 	drives      []string
 	address     string
 	region      string
-	parity      *int  // nil: the store's default
-	reserve     int64 // bytes; 0: the store's default
+	domains     []string      // below which hosts name buckets
+	signature2  bool          // Signature Version 2 is accepted too
+	patience    time.Duration // for the next bytes from or to a client
+	parity      *int          // nil: the store's default
+	reserve     int64         // bytes; 0: the store's default
 	mustExist   bool
 	trustLocks  bool
 	tlsCert     string // files; both or none
@@ -31,6 +34,7 @@ type config struct {
 	root        *identity // from the environment; nil where none was given
 	logLevel    slog.Level
 	logFormat   string // auto, text or json
+	logRequests bool   // at info; otherwise at debug
 	stopLimit   time.Duration
 }
 
@@ -43,6 +47,12 @@ func parseConfig(args []string, getenv func(string) string, stderr io.Writer) (c
 	f.SetOutput(io.Discard) // errors are returned; help is written below
 	f.StringVar(&c.address, "address", "127.0.0.1:9000", "`host:port` to listen on; :9000 is every interface")
 	f.StringVar(&c.region, "region", "us-east-1", "`region` that requests are signed for")
+	f.Func("domain", "host `name` below which hosts name buckets, as photos.s3.example.org does below s3.example.org; may be given several times", func(name string) error {
+		c.domains = append(c.domains, strings.ToLower(name))
+		return nil
+	})
+	f.BoolVar(&c.signature2, "signature-v2", true, "accept AWS Signature Version 2, which boto3 still presigns with by default")
+	f.DurationVar(&c.patience, "patience", time.Minute, "how `long` a client may take for the next bytes of a body or an answer")
 	f.IntVar(&parity, "parity", -1, "`drives` that may be lost without losing an object (default by the number of drives)")
 	f.StringVar(&reserve, "reserve", "", "`space` kept free on each drive, as 512MiB or 2GiB (default 5 %, from 16MiB to 1GiB)")
 	f.BoolVar(&c.mustExist, "must-exist", false, "refuse to create a store; set it where drives are mounted")
@@ -52,6 +62,7 @@ func parseConfig(args []string, getenv func(string) string, stderr io.Writer) (c
 	f.StringVar(&c.credentials, "credentials", "", "JSON `file` of identities, readable by its owner only (default credentials.json beside the first drive)")
 	f.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
 	f.StringVar(&c.logFormat, "log-format", "auto", "auto, text or json; auto is text on a terminal")
+	f.BoolVar(&c.logRequests, "log-requests", false, "log every request at info; otherwise that is done at debug")
 	f.DurationVar(&c.stopLimit, "stop-limit", 30*time.Second, "how `long` requests on their way may take after a signal to stop")
 	patterns, err := parseMixed(f, args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -121,6 +132,14 @@ func (c *config) validate() error {
 	}
 	if c.logFormat != "auto" && c.logFormat != "text" && c.logFormat != "json" {
 		errs = append(errs, fmt.Errorf("-log-format %q: it is auto, text or json", c.logFormat))
+	}
+	for _, name := range c.domains {
+		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") != "" || strings.Trim(name, ".") != name || name == "" {
+			errs = append(errs, fmt.Errorf("-domain %q: it is a name such as s3.example.org, without port or path", name))
+		}
+	}
+	if c.patience <= 0 {
+		errs = append(errs, fmt.Errorf("-patience %v: it must be longer than nothing", c.patience))
 	}
 	if c.stopLimit <= 0 {
 		errs = append(errs, fmt.Errorf("-stop-limit %v: it must be longer than nothing", c.stopLimit))

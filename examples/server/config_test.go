@@ -36,11 +36,15 @@ func TestDefaults(t *testing.T) {
 	require.Nil(t, c.parity)
 	require.Nil(t, c.root)
 	require.False(t, c.mustExist)
+	require.True(t, c.signature2)
+	require.Empty(t, c.domains)
+	require.Equal(t, time.Minute, c.patience)
 }
 
 func TestFlagsStandAnywhere(t *testing.T) {
 	c, err := parseConfig([]string{"-parity", "0", "x{1...2}", "-address=:1", "y", "-must-exist", "-log-level", "debug",
-		"-reserve", "2GiB", "-stop-limit", "5s", "-region", "eu-1"}, env("SHERD_ROOT_USER", "admin", "SHERD_ROOT_PASSWORD", "canary-secret"), io.Discard)
+		"-reserve", "2GiB", "-stop-limit", "5s", "-region", "eu-1", "-domain", "S3.example.org", "-domain=localhost",
+		"-signature-v2=false", "-patience", "10s", "-log-requests"}, env("SHERD_ROOT_USER", "admin", "SHERD_ROOT_PASSWORD", "canary-secret"), io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, []string{"x1", "x2", "y"}, c.drives)
 	require.Equal(t, ":1", c.address)
@@ -50,6 +54,10 @@ func TestFlagsStandAnywhere(t *testing.T) {
 	require.EqualValues(t, 2<<30, c.reserve)
 	require.Equal(t, 5*time.Second, c.stopLimit)
 	require.Equal(t, "eu-1", c.region)
+	require.Equal(t, []string{"s3.example.org", "localhost"}, c.domains)
+	require.False(t, c.signature2)
+	require.Equal(t, 10*time.Second, c.patience)
+	require.True(t, c.logRequests)
 	require.Equal(t, identity{Name: "root", AccessKey: "admin", SecretKey: "canary-secret", Access: accessFull}, *c.root)
 }
 
@@ -70,6 +78,11 @@ func TestBadCommandLines(t *testing.T) {
 		{"-log-level", []string{"-log-level", "loud"}},
 		{"-reserve", []string{"-reserve", "lots"}},
 		{"-stop-limit", []string{"-stop-limit", "0s"}},
+		{"-patience", []string{"-patience", "0s"}},
+		{"-domain", []string{"-domain", "s3.example.org:9000"}},
+		{"-domain", []string{"-domain", ""}},
+		{"-domain", []string{"-domain", ".example.org"}},
+		{"-signature-v2", []string{"-signature-v2=maybe"}},
 	} {
 		var stderr bytes.Buffer
 		code := run(t.Context(), c.args, env(), io.Discard, &stderr)

@@ -40,7 +40,13 @@ type identity struct {
 
 // credentialsFile is the JSON file of identities.
 type credentialsFile struct {
-	Identities []identity `json:"identities"`
+	Identities []listedIdentity `json:"identities"`
+}
+
+// listedIdentity is an identity as the file has it.
+type listedIdentity struct {
+	identity
+	Policy json.RawMessage `json:"policy,omitempty"` // refused, since what it denies would be allowed
 }
 
 const (
@@ -165,12 +171,18 @@ func parseCredentials(data []byte) ([]identity, error) {
 	if len(file.Identities) == 0 {
 		return nil, errors.New(`it has no identities: {"identities": [{"name": …, "access_key": …, "secret_key": …, "access": "full"}]}`)
 	}
+	identities := make([]identity, 0, len(file.Identities))
 	for n, i := range file.Identities {
-		if err := i.validate(); err != nil {
+		err := i.validate()
+		if i.Policy != nil {
+			err = fmt.Errorf("it has a policy, and policies do not exist yet: access is %q or %q, for all buckets", accessFull, accessReadOnly)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("identity %d (%q): %w", n+1, i.Name, err)
 		}
+		identities = append(identities, i.identity)
 	}
-	return file.Identities, nil
+	return identities, nil
 }
 
 func lineOf(data []byte, offset int64) int {
@@ -181,7 +193,7 @@ func lineOf(data []byte, offset int64) int {
 // it at path. A file that is there already is never replaced.
 func generateCredentials(path string) (identity, error) {
 	root := identity{Name: "root", AccessKey: rand.Text()[:20], SecretKey: secret((rand.Text() + rand.Text())[:40]), Access: accessFull}
-	data, err := json.MarshalIndent(credentialsFile{[]identity{root}}, "", "  ")
+	data, err := json.MarshalIndent(credentialsFile{[]listedIdentity{{identity: root}}}, "", "  ")
 	if err != nil {
 		return identity{}, err
 	}

@@ -56,8 +56,10 @@ func TestBadCredentials(t *testing.T) {
 		one("a", "KEY", canary, ""):            `"full" or "read-only"`,
 		`{"identities":[{"name":"a","access_key":"KEY","secret_key":12345678,"access":"full"}]}`: "secret_key must be a string",
 		`{"users":[]}`: "not known",
-		`{"identities":[{"` + canary + `":"secret_key"}]}`: "not known",
-		strings.Repeat(" ", maxCredentialsBytes+1):         "larger than",
+		`{"identities":[{"name":"a","access_key":"KEY","secret_key":"` + canary + `","access":"full","policy":{"Statement":[]}}]}`: `identity 1 ("a"): it has a policy, and policies do not exist yet`,
+		`{"identities":[{"name":"a","access_key":"KEY","secret_key":"` + canary + `","access":"full","policy":null}]}`:             "policies do not exist yet",
+		`{"identities":[{"` + canary + `":"secret_key"}]}`:                                                                         "not known",
+		strings.Repeat(" ", maxCredentialsBytes+1):                                                                                 "larger than",
 	} {
 		_, err := readCredentials(writeFile(t, 0o600, text))
 		require.ErrorContains(t, err, want, text[:min(len(text), 200)])

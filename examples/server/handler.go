@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 
@@ -29,10 +30,33 @@ func newHandler(store *sherd.Store, c *config, identities []identity, log *slog.
 	if err != nil {
 		return nil, err
 	}
+	signatures := s3api.NewSigV4(credentials, c.region)
+	if c.signature2 {
+		signatures = s3api.NewSignatures(credentials, c.region)
+	}
 	return s3api.New(store, &s3api.Options{
-		Authenticator: s3api.NewSigV4(credentials, c.region),
+		Authenticator: signatures,
 		Authorizer:    credentials,
 		Region:        c.region,
+		Domains:       c.domains,
+		Patience:      c.patience,
 		Logger:        log,
+		Observe:       requestLog(log, c.logRequests),
 	})
+}
+
+// requestLog writes a line for every request. Headers and queries are never in it:
+// a presigned URL is a secret while it is valid.
+func requestLog(log *slog.Logger, always bool) func(s3api.Exchange) {
+	level := slog.LevelDebug
+	if always {
+		level = slog.LevelInfo
+	}
+	return func(e s3api.Exchange) {
+		log.LogAttrs(context.Background(), level, "request",
+			slog.String("request", e.RequestID), slog.String("remote", e.Remote), slog.String("access_key", e.AccessKey),
+			slog.String("method", e.Method), slog.String("operation", e.Operation), slog.String("bucket", e.Bucket), slog.String("key", e.Key),
+			slog.Int("status", e.Status), slog.String("code", e.Code),
+			slog.Int64("in", e.In), slog.Int64("out", e.Out), slog.Duration("duration", e.Duration))
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -25,7 +26,20 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain makes the test binary the server where a test started it as one: a
+// process of its own, to be killed, stopped and starved. It ends with the test,
+// however that ends, as nobody holds its standard input any more.
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			os.Exit(exitFailed)
+		}()
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // running is a server that was started.
 type running struct {

@@ -2,13 +2,18 @@ package main
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/sherd-storage/sherd"
 )
 
-// Paths that are answered without authentication. A request that is signed, or
-// has a query, is S3's also there: a bucket may be called "health".
+// Paths that are answered without authentication. A request that is signed, has a
+// query, or whose host names a bucket is S3's also there, so a bucket may be called
+// "health", and its objects "live" and "ready". Only requests without credentials
+// can not ask for those two by their path.
 const (
 	pathLive  = "/health/live"
 	pathReady = "/health/ready"
@@ -67,10 +72,17 @@ func judge(h sherd.Health) (int, readiness) {
 }
 
 // asksHealth tells a health check from a request for an object of that name.
-func asksHealth(r *http.Request) bool {
+func asksHealth(r *http.Request, domains []string) bool {
+	inHost := func(domain string) bool {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		return strings.HasSuffix(strings.ToLower(host), "."+domain)
+	}
 	return (r.URL.Path == pathLive || r.URL.Path == pathReady) &&
 		(r.Method == http.MethodGet || r.Method == http.MethodHead) &&
-		r.URL.RawQuery == "" && r.Header.Get("Authorization") == ""
+		r.URL.RawQuery == "" && r.Header.Get("Authorization") == "" && !slices.ContainsFunc(domains, inHost)
 }
 
 func writeHealth(w http.ResponseWriter, code int, body any) {

@@ -24,6 +24,13 @@
 // and kept in credentials.json beside the first drive, for its owner to read
 // only. There are no default credentials.
 //
+// # Requests
+//
+// Buckets are named by paths, and below each -domain by hosts too. Every request is
+// logged at debug, or with -log-requests at info: who, what, with which outcome;
+// never a header or a query. /health/live and /health/ready answer anybody; a
+// bucket may be called "health" all the same, as what is signed is S3's.
+//
 // # Exit codes
 //
 // 0 after an orderly end, 1 when it could not start or end in order, 2 when the

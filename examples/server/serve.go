@@ -15,7 +15,8 @@ import (
 	"github.com/sherd-storage/sherd"
 )
 
-// Limits of the HTTP server; see also patienceLimit.
+// Limits of the HTTP server. A body as a whole has no limit of time; -patience
+// bounds how long it may stand still.
 const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
@@ -43,9 +44,9 @@ func (s *server) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the address can not be used: %w", err)
 	}
-	f := &front{}
+	f := &front{domains: s.domains, patience: s.patience}
 	h := &http.Server{
-		Handler:           patient(f, patienceLimit),
+		Handler:           f,
 		TLSConfig:         tlsConfig,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
@@ -159,8 +160,10 @@ func (s *server) stop(f *front, h *http.Server) error {
 // front answers from the moment the port is taken: health checks itself, the
 // rest by the S3 handler once there is one.
 type front struct {
-	backend atomic.Pointer[backend]
-	closing atomic.Bool
+	domains  []string      // below which hosts name buckets
+	patience time.Duration // for a body that is not wanted, which the server reads all the same
+	backend  atomic.Pointer[backend]
+	closing  atomic.Bool
 }
 
 // backend is what an open store answers with.
@@ -171,18 +174,23 @@ type backend struct {
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b := f.backend.Load()
-	switch {
-	case asksHealth(r):
-		f.serveHealth(w, r, b)
-	case b == nil:
-		w.Header().Set("Retry-After", "1")
-		w.Header().Set("Content-Type", "application/xml")
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+
-			`<Error><Code>ServiceUnavailable</Code><Message>The store is being opened.</Message></Error>`)
-	default:
+	health := asksHealth(r, f.domains)
+	if !health && b != nil {
 		b.s3.ServeHTTP(w, r)
+		return
 	}
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(f.patience)) // a test's may have none
+	}
+	if health {
+		f.serveHealth(w, r, b)
+		return
+	}
+	w.Header().Set("Retry-After", "1")
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+
+		`<Error><Code>ServiceUnavailable</Code><Message>The store is being opened.</Message></Error>`)
 }
 
 func (f *front) serveHealth(w http.ResponseWriter, r *http.Request, b *backend) {

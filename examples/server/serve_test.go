@@ -39,6 +39,7 @@ func TestFirstAndSecondStart(t *testing.T) {
 	require.Len(t, kept, 1)
 	require.Contains(t, r.stdout, string(kept[0].SecretKey), "the new pair is printed")
 	require.NotContains(t, r.stderr.String(), string(kept[0].SecretKey), "and not logged")
+	require.Regexp(t, `"deployment":"[0-9a-f]{32}"`, r.stderr.String())
 
 	code, _ := r.do(t, nil, "PUT", "/box", nil)
 	require.Equal(t, http.StatusForbidden, code, "nobody is let in without a signature")

@@ -195,10 +195,34 @@ func (s *Set) tend(ctx context.Context) {
 			s.spawn(func() { s.reconnect(ctx, p) })
 		case stuck == nil && p.hold(func() bool { return p.drive != nil && !p.fenced && p.status != InSync && time.Now().After(p.retryAt) }):
 			s.spawn(func() { s.admit(ctx, t, p) })
+		case t.ctx.Err() != nil && p.hold(func() bool { return p.drive != nil && !p.fenced }):
+			s.spawn(func() { s.visit(ctx, t, p) })
 		}
 	}
 	if stuck != nil && time.Now().After(s.reopenAt) && s.worthReopening(t, stuck) {
 		s.reopen(ctx, t)
+	}
+}
+
+// visit asks a drive whether it is still there, while the set could not be
+// opened again: what is left of the tenure before answers reads, and has no
+// probes of its own any more.
+func (s *Set) visit(ctx context.Context, t *tenure, p *place) {
+	defer p.drop(nil)
+	drive := p.open()
+	if drive == nil {
+		return
+	}
+	_, err := drive.Probe(ctx)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if m := t.members[drive.Identity().Slot]; m != nil && m.drive == drive && m.failed == nil {
+		t.fail(m, err)
+	} else if p.open() == drive {
+		s.putAway(p, err)
 	}
 }
 

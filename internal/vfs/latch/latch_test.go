@@ -234,3 +234,38 @@ type nullFile struct{ vfs.File }
 
 func (null) Create(string, vfs.Category) (vfs.File, error) { return nullFile{}, nil }
 func (nullFile) Write(p []byte) (int, error)               { return len(p), nil }
+
+func TestIndexViewOpensToTheEndOrNotAtAll(t *testing.T) {
+	faults := faultfs.New()
+	mem := vfs.Mem(0)
+	require.NoError(t, mem.MkdirAll("index", 0o700))
+	l := latch.New(faults.Wrap(mem), latch.Options{})
+	fs := l.Index()
+	faults.Add(faultfs.Rule{Kinds: []op.Kind{op.List, op.FileStat}, Do: faultfs.Fail(syscall.EIO)})
+	stays := faults.Add(faultfs.Rule{Kinds: []op.Kind{op.Remove}, Do: faultfs.Fail(syscall.EIO)})
+	table, err := fs.Create("index/000001.sst", vfs.Unspecified)
+	require.NoError(t, err)
+	require.NoError(t, table.Close())
+	require.NoError(t, fs.Remove("index/000001.sst"), "what can not be removed stays")
+	_, err = mem.Stat("index/000001.sst")
+	require.NoError(t, err)
+	stays.Stop()
+	require.Error(t, fs.Remove("index/none"), "an answer is told")
+
+	table, err = fs.Open("index/000001.sst")
+	require.NoError(t, err)
+	_, err = table.Stat()
+	require.ErrorIs(t, err, syscall.EIO)
+	require.Empty(t, faults.Open(), "nobody closes it then")
+
+	_, err = fs.List("index")
+	require.ErrorIs(t, err, syscall.EIO, "at the beginning")
+	require.NoError(t, l.Err())
+	log, err := fs.Create("index/000002.log", vfs.Unspecified)
+	require.NoError(t, err)
+	names, err := fs.List("index")
+	require.NoError(t, err, "at the end")
+	require.Empty(t, names)
+	require.ErrorIs(t, l.Err(), syscall.EIO)
+	require.NoError(t, log.Close())
+}

@@ -148,16 +148,6 @@ func (c *child) stop(t *testing.T) time.Duration {
 	return time.Since(begun)
 }
 
-// running tells whether the process is there.
-func (c *child) running() bool {
-	select {
-	case <-c.exited:
-		return false
-	default:
-		return true
-	}
-}
-
 // ready asks /health/ready.
 func (c *child) ready() (int, readiness, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), generous)

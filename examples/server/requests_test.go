@@ -7,6 +7,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/base64"
@@ -177,8 +178,8 @@ func TestHostsAndHealth(t *testing.T) {
 	require.Equal(t, "the object live", r.must(t, nil, "GET", presign2(root, pathLive, time.Now()), ""), "so is what is presigned")
 
 	hosts := *r // every name leads to the server
-	hosts.client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(network, _ string) (net.Conn, error) {
-		return net.Dial(network, at)
+	hosts.client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, at)
 	}}}
 	for host, unsigned := range map[string]int{
 		"health.s3.example.org": 403, "HEALTH.other.example.org:9000": 403, // the key health/live of the bucket health

@@ -75,7 +75,7 @@ func (v *View) next(ctx context.Context, err error) error {
 }
 
 // aging: half of the time that a view has is over.
-func (v *View) aging() bool { return time.Now().Sub(v.pin.since) > viewLimit/2 }
+func (v *View) aging() bool { return time.Since(v.pin.since) > viewLimit/2 }
 
 // Position is the position that the view reads at.
 func (v *View) Position() layout.Position { return v.at.Position }

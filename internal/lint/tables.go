@@ -210,6 +210,7 @@ func Exceptions() []Exception {
 		fallback = "the one place where the injected clock has its default"
 	)
 	return []Exception{
+		{"skip", "strace_linux_test.go", "", "strace is a program that may not be installed, or not be allowed; .ci/run sees to it"},
 		{"calls", "store.go", "time.Now in Options.fill", fallback},
 		{"calls", "internal/driveset/set.go", "time.Now in Options.fill", fallback},
 		{"calls", "layout/place.go", "time.Now in Options.filled", fallback},
@@ -221,6 +222,7 @@ func Exceptions() []Exception {
 		{"calls", "internal/driveset/set.go", "time.Now in tenure.quiesce", elapsed},
 		{"calls", "internal/driveset/tenure.go", "time.Now in ", elapsed},
 		{"calls", "internal/driveset/view.go", "time.Now in ", elapsed},
+		{"calls", "internal/driveset/view.go", "time.Since in View.aging", elapsed},
 		{"calls", "internal/vfs/latch/latch.go", "time.Now in New", elapsed},
 		{"calls", "internal/vfs/latch/inflight.go", "time.Since in inflight.begin", elapsed},
 		{"calls", "internal/vfs/latch/inflight.go", "rand/v2.IntN in inflight.begin",

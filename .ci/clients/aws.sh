@@ -1,45 +1,137 @@
 #!/usr/bin/env bash
-# Starts the example server and uses it as people do: aws s3 mb, cp, ls, rm with
-# default settings, and boto3's put, get and managed transfers, from an empty
-# object to 1 GiB. What comes back must be byte-equal.
-set -euo pipefail
-cd "$(dirname "$0")/../.."
+# The AWS command line with default settings, as people use it: mb, cp, ls, sync,
+# mv, presign and rm, from an empty file to 1 GiB. What comes back must be
+# byte-equal.
+#
+# Without an argument it takes the first aws on the path, whatever its version;
+# aws2.sh calls it with 2.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-work=$(mktemp -d)
-server=
-finish() {
-	if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
-	rm -rf "$work"
-}
-trap finish EXIT
+# version <program> prints its major version.
+version() { "$1" --version 2>/dev/null | sed -n 's|^aws-cli/\([0-9]*\)\..*|\1|p'; }
 
-go build -o "$work/server" ./examples/server
-port=$(python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])')
-export SHERD_ROOT_USER=conformance SHERD_ROOT_PASSWORD=conformance-secret
-"$work/server" -address "127.0.0.1:$port" "$work/d{1...4}" >"$work/server.log" 2>&1 &
-server=$!
-export AWS_ACCESS_KEY_ID=$SHERD_ROOT_USER AWS_SECRET_ACCESS_KEY=$SHERD_ROOT_PASSWORD
-export AWS_DEFAULT_REGION=us-east-1 AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
-export endpoint=http://127.0.0.1:$port
-for _ in $(seq 100); do
-	curl -fs "$endpoint/health/ready" >/dev/null && break
-	sleep 0.1
-done
-s3() { aws --endpoint-url "$endpoint" s3 "$@" --only-show-errors; }
+first=$(command -v aws) || present aws
+if [ "$#" = 0 ]; then
+	aws=$first
+	max=$((1024 * mib))
+else
+	client=aws$1
+	aws=
+	while read -r candidate; do
+		[ "$(version "$candidate")" != "$1" ] || { aws=$candidate && break; }
+	done < <(type -ap aws)
+	if [ -z "$aws" ]; then
+		echo "$client: not run: no aws of version $1 is installed"
+		exit 0
+	fi
+	if [ "$aws" = "$first" ]; then
+		echo "$client: not run: aws.sh ran with this one, $("$aws" --version)"
+		exit 0
+	fi
+fi
+"$aws" --version
+start_server
+aws() { "$aws" --endpoint-url "$endpoint" "$@"; }
+s3() { aws s3 "$@" --only-show-errors; }
 
-aws --endpoint-url "$endpoint" s3 mb s3://clients >/dev/null
-mib=$((1024 * 1024))
-for size in 0 1 1000 $((8 * mib - 1)) $((8 * mib)) $((8 * mib + 1)) $((100 * mib)) $((1024 * mib)); do
-	head -c "$size" /dev/urandom >"$work/up"
-	s3 cp "$work/up" "s3://clients/dir/$size"
-	s3 cp "s3://clients/dir/$size" "$work/down"
+cp_back() {
+	random "$1" "$work/up"
+	s3 cp "$work/up" "s3://clients/dir/$1"
+	s3 cp "s3://clients/dir/$1" "$work/down"
 	cmp "$work/up" "$work/down"
-	echo "aws s3 cp: $size bytes, equal"
-done
-[ "$(aws --endpoint-url "$endpoint" s3 ls s3://clients/dir/ | wc -l)" = 8 ]
-for size in 0 1; do s3 rm "s3://clients/dir/$size"; done
-[ "$(aws --endpoint-url "$endpoint" s3 ls s3://clients/dir/ | wc -l)" = 6 ]
-s3 rm --recursive s3://clients/
-[ -z "$(aws --endpoint-url "$endpoint" s3 ls s3://clients/)" ]
-echo "aws s3 ls and rm: as expected"
-python3 .ci/clients/transfers.py "$work"
+}
+
+listed() {
+	local want
+	want=$(sizes "$max" | wc -l)
+	aws s3 ls s3://clients/ | grep 'PRE dir/'
+	[ "$(aws s3 ls s3://clients/dir/ | wc -l)" = "$want" ]
+	aws s3 ls --recursive --summarize s3://clients/ | grep "Total Objects: $want"
+	aws s3 ls | grep ' clients$'
+}
+
+removed() {
+	s3 rm s3://clients/dir/0
+	fails aws s3 ls s3://clients/dir/0
+	s3 rm --recursive s3://clients/dir/
+	[ -z "$(aws s3 ls s3://clients/dir/)" ]
+}
+
+# A file replaced, one removed and one new: sync and sync --delete see each.
+synced() {
+	tree "$work/tree" 100
+	s3 sync "$work/tree" s3://clients/sync/
+	s3 sync s3://clients/sync/ "$work/back"
+	diff -r "$work/tree" "$work/back"
+	[ -z "$(aws s3 sync "$work/tree" s3://clients/sync/ --dryrun)" ]
+	random 1234 "$work/tree/dir01/new file"
+	random 90001 "$work/tree/dir02/$(ls "$work/tree/dir02" | sed -n 1p)"
+	rm "$work/tree/dir03/$(ls "$work/tree/dir03" | sed -n 1p)"
+	s3 sync --delete "$work/tree" s3://clients/sync/
+	s3 sync --delete s3://clients/sync/ "$work/back"
+	diff -r "$work/tree" "$work/back"
+	s3 sync s3://clients/sync/ s3://clients/copied/
+	s3 sync s3://clients/copied/ "$work/copied"
+	diff -r "$work/tree" "$work/copied"
+}
+
+# A copy above 8 MiB is made of UploadPartCopy; version 2 then carries metadata
+# and tags over by itself, version 1 does not.
+moved() {
+	local size
+	for size in 1000 $((20 * mib)); do
+		random "$size" "$work/up"
+		s3 cp "$work/up" s3://clients/move/a --content-type text/x-sherd --metadata colour=blue
+		s3 cp s3://clients/move/a s3://clients/move/b
+		s3 mv s3://clients/move/b s3://clients/move/c
+		s3 cp s3://clients/move/c "$work/down"
+		cmp "$work/up" "$work/down"
+		fails aws s3 ls s3://clients/move/b
+		[ "$size" = 1000 ] || [ "$(version "$aws")" != 1 ] || continue
+		aws s3api head-object --bucket clients --key move/c --output text --query '[ContentType,Metadata.colour]' |
+			grep 'text/x-sherd[[:space:]]blue'
+	done
+}
+
+streamed() {
+	random $((9 * mib)) "$work/up"
+	s3 cp - s3://clients/streamed <"$work/up"
+	s3 cp s3://clients/streamed - >"$work/down"
+	cmp "$work/up" "$work/down"
+}
+
+presigned() {
+	local url
+	random 70000 "$work/up"
+	s3 cp "$work/up" "s3://clients/pre signed/a+b"
+	url=$(aws s3 presign "s3://clients/pre signed/a+b" --expires-in 60)
+	echo "$url"
+	curl --silent --show-error --fail-with-body --output "$work/down" "$url" || { cat "$work/down"; return 1; }
+	cmp "$work/up" "$work/down"
+}
+
+unversioned() {
+	aws s3api put-bucket-versioning --bucket clients --versioning-configuration Status=Enabled
+	echo one | aws s3 cp - s3://clients/versions/a
+	echo two | aws s3 cp - s3://clients/versions/a
+	aws s3 rm s3://clients/versions/a
+	[ "$(aws s3api list-object-versions --bucket clients --prefix versions/ --output text --query 'length(Versions)')" = 2 ]
+	[ "$(aws s3api list-object-versions --bucket clients --prefix versions/ --output text --query 'length(DeleteMarkers)')" = 1 ]
+	local id
+	for id in $(aws s3api list-object-versions --bucket clients --prefix versions/ --output text --query '[Versions,DeleteMarkers][].VersionId'); do
+		aws s3api delete-object --bucket clients --key versions/a --version-id "$id"
+	done
+	[ "$(aws s3api list-object-versions --bucket clients --prefix versions/ --output text --query 'length(Versions || `[]`)')" = 0 ]
+}
+
+check 's3 mb' aws s3 mb s3://clients
+for size in $(sizes "$max"); do check "s3 cp, $size bytes, byte-equal" cp_back "$size"; done
+check 's3 ls' listed
+check 's3 rm' removed
+check 's3 sync, 100 files' synced
+check 's3 cp and mv between keys' moved
+check 's3 cp from and to a pipe' streamed
+check 's3 presign' presigned
+check 's3 rb --force' aws s3 rb --force s3://clients
+check 's3 mb again' aws s3 mb s3://clients
+check 's3api versions' unversioned

@@ -191,6 +191,8 @@ func TestObserveAndClock(t *testing.T) {
 	})
 	answer, err := s3.Client.Post(s3.URL+"/photos/a?uploads", "", nil)
 	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, answer.Body) // it ends when the handler has
+	require.NoError(t, err)
 	require.NoError(t, answer.Body.Close())
 	require.Equal(t, at.Format(http.TimeFormat), answer.Header.Get("Date"))
 	send(t, s3.Client, "PUT", s3.URL+"/photos/a", "some bytes", claims()["old"]...)

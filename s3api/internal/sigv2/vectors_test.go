@@ -161,9 +161,9 @@ func TestTimes(t *testing.T) {
 func TestHeadersOfAPresignedRequest(t *testing.T) {
 	claim := &sigv2.Claim{Presigned: true}
 	got, err := claim.Headers(headers("X-Amz-Meta-A", "1", "X-Amz-Meta-A", "2", "Range", "a", "Range", "b", "Content-Md5", "x"),
-		parameters(t, "x-amz-meta-a=3&X-AMZ-META-B=4&content-type=text/a&content-md5=y&other=5"))
+		parameters(t, "x-amz-meta-a=3&X-AMZ-META-B=%20%094+5%20&content-type=text/a&content-md5=y&other=5"))
 	require.NoError(t, err)
-	require.Equal(t, http.Header{"X-Amz-Meta-A": {"1,2,3"}, "X-Amz-Meta-B": {"4"}, "Content-Type": {"text/a"},
+	require.Equal(t, http.Header{"X-Amz-Meta-A": {"1,2,3"}, "X-Amz-Meta-B": {"4 5"}, "Content-Type": {"text/a"},
 		"Content-Md5": {"x"}, "Range": {"a", "b"}}, got)
 	for _, p := range []sigv2.Parameter{
 		{Name: "x-amz-meta-a", Value: "b\nx-amz-meta-c:d"}, {Name: "x-amz-meta-a", Value: "b\r"}, {Name: "content-type", Value: "\x00"},

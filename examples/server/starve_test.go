@@ -143,7 +143,9 @@ func TestDriveBecomesReadOnly(t *testing.T) {
 	var r readers
 	r.begin(c, of, 1)
 	drive := filepath.Join(m.dir, "disk2", "drive")
-	m.run(t, "mount --bind '%s' '%s' && mount -o remount,ro,bind '%s'", drive, drive, drive)
+	m.run(t, "mount --bind '%s' '%s'", drive, drive)
+	// It is busy while a file is open for writing that was opened by this mount.
+	m.run(t, "until mount -o remount,ro,bind '%s'; do sleep 0.01; done", drive)
 	noticed := c.becomes(t, statusDegraded)
 	c.says(t, `"drive":"`+drive+`"`, `"away"`, "read-only")
 	before := time.Now()

@@ -38,6 +38,25 @@ func bodyMemory(size int64) int64 {
 	return min(streamBytes, perRequest+4*size)
 }
 
+// memory takes the buffers of a body of a size from the budget. Large ones leave
+// some to small ones, which would else wait for clients that send or take slowly.
+func (s *Store) memory(ctx context.Context, size int64) (free func(), _ error) {
+	n := bodyMemory(size)
+	if n < streamBytes {
+		return s.budget.Acquire(ctx, n)
+	}
+	leave, err := s.streams.Acquire(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	bytes, err := s.budget.Acquire(ctx, n)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return func() { bytes(); leave() }, nil
+}
+
 // sumsOfBody is what was computed from a body.
 type sumsOfBody struct {
 	hasMD5    bool
@@ -62,7 +81,7 @@ func (s *Store) stage(ctx context.Context, from io.Reader, size int64, d digests
 	free := func() {}
 	if o, ok := from.(*Object); !ok || o.store != s { // an object that is read brought its memory
 		var err error
-		if free, err = s.budget.Acquire(ctx, bodyMemory(size)); err != nil {
+		if free, err = s.memory(ctx, size); err != nil {
 			return nil, sumsOfBody{}, err
 		}
 	}

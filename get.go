@@ -200,7 +200,7 @@ type span struct {
 // anew after the end, at which it was given back.
 func (o *Object) hold() (err error) {
 	if o.free == nil {
-		o.free, err = o.store.budget.Acquire(o.ctx, bodyMemory(o.Length))
+		o.free, err = o.store.memory(o.ctx, o.Length)
 	}
 	return err
 }

@@ -24,9 +24,9 @@ import (
 const (
 	// DefaultMemoryBudget is Options.MemoryBudget where none is given.
 	DefaultMemoryBudget = 256 << 20
-	// MinMemoryBudget is the least that a store works with: one large request
-	// at a time.
-	MinMemoryBudget = 2 * streamBytes
+	// MinMemoryBudget is the least that a store works with: two large requests
+	// at a time, and small ones beside them.
+	MinMemoryBudget = 3 * streamBytes
 	// MaxDrives is the most drives that a store has.
 	MaxDrives = 16
 )
@@ -46,7 +46,8 @@ type Options struct {
 	// Logger is told what an operator should know. Nil: nothing is logged.
 	Logger *slog.Logger
 	// MemoryBudget is how many bytes the buffers of all requests in flight may
-	// take together; what finds none left waits, with its context. 0:
+	// take together; what finds none left waits, with its context. Large ones
+	// leave 4 MiB of it to small ones. 0:
 	// DefaultMemoryBudget.
 	MemoryBudget int64
 	// ReserveBytes are kept free on each drive for deletes and for what the
@@ -115,6 +116,7 @@ type Store struct {
 	set     *driveset.Set
 	locks   *keylock.Locks
 	budget  *budget.Budget
+	streams *budget.Budget // what large requests may take of it
 	buckets bucketCache
 	chunks  sync.Pool // of *chunk
 
@@ -160,6 +162,7 @@ func open(ctx context.Context, places []driveset.Place, o *Options, under *drive
 	}
 	s.opt.fill()
 	s.budget = budget.New(s.opt.MemoryBudget)
+	s.streams = budget.New(s.opt.MemoryBudget - streamBytes)
 	s.chunks.New = func() any { return new(chunk) }
 	under.MustExist, under.Clock, under.Logger = s.opt.MustExist, s.opt.Clock, s.opt.Logger
 	under.ReserveBytes, under.CacheBytes = s.opt.ReserveBytes, s.opt.CacheBytes

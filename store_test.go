@@ -173,9 +173,11 @@ func TestRequestsWaitForMemoryWithTheirContext(t *testing.T) {
 		require.NoError(t, err)
 		open = append(open, object)
 	}
+	put(t, s, "bucket", "small", "what is small has its share")
+	require.Equal(t, "what is small has its share", get(t, s, "bucket", "small", nil))
 	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	_, err := s.Put(short, "bucket", "other", strings.NewReader("x"), 1, nil)
+	_, err := s.Put(short, "bucket", "other", strings.NewReader("x"), -1, nil)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotErrorIs(t, err, sherd.ErrOutcomeUnknown)
 	done := make(chan error)

@@ -237,7 +237,7 @@ func FuzzList(f *testing.F) {
 		require.NoError(t, err)
 		var all []string
 		for key := range strings.SplitSeq(text, "\n") {
-			if len(key) > 0 && len(key) <= sherd.MaxKeyBytes && len(all) < 50 {
+			if len(key) > 0 && len(key) <= sherd.MaxKeyBytes && len(all) < 12 {
 				put(t, s, "bucket", key, "")
 				all = append(all, key)
 			}

@@ -7,6 +7,9 @@ cd "$(dirname "$0")/.."
 . .ci/lib.sh
 
 time=${FUZZTIME:-30s}
+
+fuzz() { go -C "$1" test -run '^$' -fuzz "^$2\$" -fuzztime "$time" -fuzzminimizetime 20x "$3"; }
+
 ran=0
 failed=()
 for m in $(modules); do
@@ -20,7 +23,14 @@ for m in $(modules); do
 		for name in $(grep '^Fuzz' <<<"$names" || true); do
 			echo "== $pkg $name ($time)"
 			ran=$((ran + 1))
-			go -C "$m" test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "$pkg" || failed+=("$pkg $name")
+			fuzz "$m" "$name" "$pkg" && continue
+			# On a busy machine the fuzzer ends its own workers and calls that a failure.
+			# An input that really fails does so again.
+			if go -C "$m" test -run "^$name\$" "$pkg" && fuzz "$m" "$name" "$pkg"; then
+				echo "fuzz: $name ended by itself once, and not again"
+			else
+				failed+=("$pkg $name")
+			fi
 		done
 	done
 done

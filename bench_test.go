@@ -64,6 +64,23 @@ func BenchmarkPutParallel(b *testing.B) {
 	})
 }
 
+// Beside BenchmarkPut: an append of 1 KiB, to objects that have few parts and most.
+func BenchmarkAppend(b *testing.B) {
+	for _, drives := range []int{1, 4} {
+		b.Run(fmt.Sprintf("drives=%d", drives), func(b *testing.B) {
+			s := benchStore(b, drives)
+			content := pattern(1 << 10)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				key, part := fmt.Sprintf("key%d", i/sherd.MaxPartNumber), i%sherd.MaxPartNumber
+				if _, err := s.Append(b.Context(), "bucket", key, reader(content), 1<<10, int64(part)<<10, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkGet(b *testing.B) {
 	for _, drives := range []int{1, 4} {
 		for _, size := range sizes() {

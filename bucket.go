@@ -6,13 +6,14 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sherd-storage/sherd/internal/driveset"
-	"github.com/sherd-storage/sherd/internal/keylock"
 	"github.com/sherd-storage/sherd/layout"
 	"github.com/sherd-storage/sherd/lock"
 	"github.com/sherd-storage/sherd/versioning"
@@ -27,6 +28,11 @@ type BucketInfo struct {
 	ObjectLock bool
 	Owner      string
 	Region     string
+	// Revision is another one after every change of the bucket and of its documents,
+	// and never the one of another bucket: what was read of documents after it was
+	// seen may be kept until it changes. It holds for this Store only; CreateBucket
+	// says 0 of a bucket that it made, and only that.
+	Revision uint64
 }
 
 // BucketOptions of a new bucket. Nil: none.
@@ -34,6 +40,8 @@ type BucketOptions struct {
 	ObjectLock bool // which turns versioning on, for ever
 	Owner      string
 	Region     string
+	// Documents are there as soon as the bucket is, by name as for PutDocument.
+	Documents map[string][]byte
 }
 
 // ListBucketsOptions of a listing. Nil: all buckets.
@@ -42,13 +50,19 @@ type ListBucketsOptions struct {
 	StartAfter string
 }
 
-// bucket is a bucket as it was read. It is never changed.
+// bucket is a bucket as it was read. It is never changed, but that it notes
+// where it is known to be.
 type bucket struct {
+	copied  sync.Map // sets whose copy of the record is as this one
 	name    string
 	id      layout.BucketID
 	record  layout.Bucket
 	lock    lock.Configuration
 	lockErr error // the configuration can not be understood: nothing is written
+	// lockDocument is the configuration as it is stored; nil: there is none.
+	lockDocument []byte
+	// revision is the bucketCache's.
+	revision uint64
 }
 
 func (b *bucket) status() versioning.Status { return versioning.Status(b.record.Versioning) }
@@ -56,7 +70,7 @@ func (b *bucket) status() versioning.Status { return versioning.Status(b.record.
 func (b *bucket) bucketInfo() BucketInfo {
 	return BucketInfo{
 		Name: b.name, ID: uint64(b.id), Created: b.record.Created, Versioning: b.status(),
-		ObjectLock: b.record.ObjectLock, Owner: b.record.Owner, Region: b.record.Region,
+		ObjectLock: b.record.ObjectLock, Owner: b.record.Owner, Region: b.record.Region, Revision: b.revision,
 	}
 }
 
@@ -70,6 +84,8 @@ type bucketCache struct {
 	owner  layout.Owner // whose time the cache is of; a set that was opened again begins anew
 	age    uint64       // counts what was forgotten, so that nothing older is put in
 	byName map[string]*bucket
+
+	revisions atomic.Uint64 // counts buckets that were read
 }
 
 func (c *bucketCache) get(owner layout.Owner, name string) (b *bucket, age uint64) {
@@ -105,7 +121,7 @@ func (s *Store) bucket(ctx context.Context, name string) (*bucket, error) {
 	if s.closed.Load() {
 		return nil, ErrClosed
 	}
-	owner := s.set.Owner()
+	owner := s.first().Owner()
 	b, age := s.buckets.get(owner, name)
 	if b != nil {
 		return b, nil
@@ -113,7 +129,7 @@ func (s *Store) bucket(ctx context.Context, name string) (*bucket, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	view, err := s.set.View(ctx)
+	view, err := s.first().View(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +137,7 @@ func (s *Store) bucket(ctx context.Context, name string) (*bucket, error) {
 	if b, err = readBucket(ctx, view, name); err != nil {
 		return nil, err
 	}
+	b.revision = s.buckets.revisions.Add(1)
 	s.buckets.put(owner, age, b)
 	return b, nil
 }
@@ -156,7 +173,7 @@ func readBucket(ctx context.Context, view *driveset.View, name string) (*bucket,
 		return nil, err
 	}
 	if ok {
-		b.lockErr = readLock(item.Value, &b.lock)
+		b.lockDocument, b.lockErr = item.Value, readLock(item.Value, &b.lock)
 	}
 	return b, nil
 }
@@ -177,64 +194,30 @@ func (b *bucket) keyLock(key string) string {
 	return string(append(name, key...))
 }
 
-// enter takes the locks of a change to what is in a bucket: the bucket's own
-// shared, so that it stays as it is, and those that wants adds for the bucket.
-func (s *Store) enter(ctx context.Context, name string, wants func(*bucket) []keylock.Want) (*bucket, *hold, error) {
-	for {
-		before, err := s.bucket(ctx, name)
-		if err != nil {
-			return nil, nil, err
-		}
-		all := append(wants(before), keylock.Want{Key: bucketLock(before.id), Shared: true})
-		unlock, err := s.locks.LockEach(ctx, all...)
-		if err != nil {
-			return nil, nil, err
-		}
-		b, err := s.bucket(ctx, name)
-		if err == nil && b.id == before.id {
-			if err = b.lockErr; err == nil {
-				return b, &hold{unlock: unlock}, nil
-			}
-		}
-		unlock()
-		if err != nil {
-			return nil, nil, err
-		}
-	}
-}
-
 // changeBucket makes a change to a bucket itself, alone: writes decides on the bucket
 // as it is then; no writes are no change.
 func (s *Store) changeBucket(ctx context.Context, name string, writes func(*driveset.View, *bucket) ([]layout.Write, error)) error {
-	before, err := s.bucket(ctx, name)
+	h, b, err := s.lockBucket(ctx, name)
 	if err != nil {
 		return err
 	}
-	unlock, err := s.locks.LockAll(ctx, nameLock(name), bucketLock(before.id))
-	if err != nil {
-		return err
-	}
-	h := &hold{unlock: func() { s.buckets.forget(name); unlock() }}
 	defer h.release()
-	view, err := s.set.View(ctx)
+	view, err := s.first().View(ctx)
 	if err != nil {
 		return err
 	}
 	defer view.Close()
-	b, err := readBucket(ctx, view, name)
-	if err != nil {
-		return err
-	}
-	if b.id != before.id {
-		return fmt.Errorf("%w: the bucket was replaced by another", ErrUnavailable)
-	}
 	w, err := writes(view, b)
 	if err != nil || len(w) == 0 {
 		return err
 	}
 	view.Close()
 	removes := !slices.ContainsFunc(w, func(w layout.Write) bool { return w.Kind != layout.KindTombstone })
-	return s.commit(ctx, h, driveset.Change{Reserve: removes}, func(layout.Position, layout.Owner) ([]layout.Write, error) { return w, nil })
+	err = s.commit(ctx, h, driveset.Change{Reserve: removes}, func(layout.Position, layout.Owner) ([]layout.Write, error) { return w, nil })
+	if err == nil {
+		s.updateCopies(ctx, name)
+	}
+	return err
 }
 
 // CreateBucket makes a bucket. Where there is one of that name it gives
@@ -251,6 +234,14 @@ func (s *Store) CreateBucket(ctx context.Context, name string, o *BucketOptions)
 	if len(o.Owner) > MaxTextBytes || len(o.Region) > MaxTextBytes {
 		return BucketInfo{}, ErrTooLarge
 	}
+	for name, data := range o.Documents {
+		if err := checkDocumentData(name, data); err != nil {
+			return BucketInfo{}, err
+		}
+	}
+	if len(o.Documents) > maxDocuments-2 {
+		return BucketInfo{}, ErrTooLarge
+	}
 	if s.closed.Load() {
 		return BucketInfo{}, ErrClosed
 	}
@@ -258,7 +249,7 @@ func (s *Store) CreateBucket(ctx context.Context, name string, o *BucketOptions)
 	if err != nil {
 		return BucketInfo{}, err
 	}
-	h := &hold{unlock: func() { s.buckets.forget(name); unlock() }}
+	h := &hold{unlock: func() { s.buckets.forget(name); unlock() }, set: s.first()}
 	defer h.release()
 	if b, err := s.bucket(ctx, name); err == nil {
 		return b.bucketInfo(), ErrBucketExists
@@ -272,10 +263,15 @@ func (s *Store) CreateBucket(ctx context.Context, name string, o *BucketOptions)
 	err = s.commit(ctx, h, driveset.Change{}, func(at layout.Position, _ layout.Owner) ([]layout.Write, error) {
 		b.id, b.record.ID, b.record.Created = layout.BucketID(at), layout.BucketID(at), s.Now()
 		value, err := layout.EncodeBucket(&b.record)
-		return []layout.Write{
+		writes := []layout.Write{
 			{Slot: layout.NameSlot(name), Kind: layout.KindRecord, Value: layout.EncodePosition(uint64(at))},
 			{Slot: layout.DocumentSlot(b.id, ""), Kind: layout.KindRecord, Value: value},
-		}, err
+		}
+		for _, document := range slices.Sorted(maps.Keys(o.Documents)) {
+			data := append([]byte{}, o.Documents[document]...)
+			writes = append(writes, layout.Write{Slot: layout.DocumentSlot(b.id, document), Kind: layout.KindRecord, Value: data})
+		}
+		return writes, err
 	})
 	return b.bucketInfo(), err
 }
@@ -325,7 +321,7 @@ func (s *Store) ListBuckets(ctx context.Context, o *ListBucketsOptions) iter.Seq
 // bucketNames is read at once: names are short, and the view is not kept while
 // the caller looks at them.
 func (s *Store) bucketNames(ctx context.Context, o *ListBucketsOptions) ([]string, error) {
-	view, err := s.set.View(ctx)
+	view, err := s.first().View(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -357,24 +353,18 @@ func (s *Store) bucketNames(ctx context.Context, o *ListBucketsOptions) ([]strin
 func (s *Store) DeleteBucket(ctx context.Context, name string) (err error) {
 	op := s.begin("delete bucket", name, "", "")
 	defer op.end(&err)
-	return s.changeBucket(ctx, name, func(view *driveset.View, b *bucket) ([]layout.Write, error) {
-		for _, kind := range []byte{layout.TypeVersion, layout.TypeUpload} {
-			lo, hi := layout.BucketRange(kind, b.id)
-			if slots, err := slotsIn(ctx, view, lo, hi, 1); err != nil || len(slots) > 0 {
-				return nil, cmpErr(err, ErrBucketNotEmpty)
-			}
-		}
-		lo, hi := layout.DocumentRange(b.id)
-		slots, err := slotsIn(ctx, view, lo, hi, maxDocuments+1)
-		if err != nil {
-			return nil, err
-		}
-		writes := []layout.Write{{Slot: layout.NameSlot(name), Kind: layout.KindTombstone}}
-		for _, slot := range slots {
-			writes = append(writes, layout.Write{Slot: slot, Kind: layout.KindTombstone})
-		}
-		return writes, nil
-	})
+	h, b, err := s.lockBucket(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	if err := s.nothingIn(ctx, b); err != nil {
+		return err
+	}
+	if s.pools.Table().Only() == nil {
+		return s.deleteEverywhere(ctx, h, b)
+	}
+	return s.removeBucket(ctx, h, b)
 }
 
 func cmpErr(err, otherwise error) error {
@@ -431,6 +421,16 @@ func checkDocument(name string) error {
 	return nil
 }
 
+func checkDocumentData(name string, data []byte) error {
+	if err := checkDocument(name); err != nil {
+		return err
+	}
+	if len(data) > MaxDocumentBytes {
+		return fmt.Errorf("%w: a document of %d bytes, at most %d", ErrTooLarge, len(data), MaxDocumentBytes)
+	}
+	return nil
+}
+
 // Document gives a configuration document of a bucket as it was put, or
 // [ErrNoSuchDocument]. What documents mean is their users' matter.
 func (s *Store) Document(ctx context.Context, bucketName, name string) (data []byte, err error) {
@@ -443,7 +443,7 @@ func (s *Store) Document(ctx context.Context, bucketName, name string) (data []b
 	if err != nil {
 		return nil, err
 	}
-	view, err := s.set.View(ctx)
+	view, err := s.first().View(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -461,11 +461,8 @@ func (s *Store) Document(ctx context.Context, bucketName, name string) (data []b
 func (s *Store) PutDocument(ctx context.Context, bucketName, name string, data []byte) (err error) {
 	op := s.begin("put document", bucketName, name, "")
 	defer op.end(&err)
-	if err := checkDocument(name); err != nil {
+	if err := checkDocumentData(name, data); err != nil {
 		return err
-	}
-	if len(data) > MaxDocumentBytes {
-		return fmt.Errorf("%w: a document of %d bytes, at most %d", ErrTooLarge, len(data), MaxDocumentBytes)
 	}
 	return s.changeBucket(ctx, bucketName, func(view *driveset.View, b *bucket) ([]layout.Write, error) {
 		slot := layout.DocumentSlot(b.id, name)

@@ -22,9 +22,12 @@ func TestBuckets(t *testing.T) {
 	require.NoError(t, err)
 	again, err := s.CreateBucket(t.Context(), "one", nil)
 	require.ErrorIs(t, err, sherd.ErrBucketExists)
+	require.NotZero(t, again.Revision)
+	info.Revision = again.Revision
 	require.Equal(t, info, again)
 	stat, err := s.StatBucket(t.Context(), "one")
 	require.NoError(t, err)
+	info.Revision = stat.Revision
 	require.Equal(t, info, stat)
 	require.Equal(t, "me", stat.Owner)
 	require.NoError(t, s.DeleteBucket(t.Context(), "one"))
@@ -34,6 +37,56 @@ func TestBuckets(t *testing.T) {
 	other, err := s.CreateBucket(t.Context(), "one", nil)
 	require.NoError(t, err)
 	require.NotEqual(t, info.ID, other.ID)
+}
+
+// A revision is that of one state of one bucket and its documents.
+func TestRevisions(t *testing.T) {
+	s := newStore(t, nil)
+	seen := map[uint64]bool{}
+	look := func(bucket string, isNew bool) {
+		t.Helper()
+		info, err := s.StatBucket(t.Context(), bucket)
+		require.NoError(t, err)
+		require.Equal(t, isNew, !seen[info.Revision])
+		seen[info.Revision] = true
+	}
+	newBucket(t, s, "one", versioning.Unversioned)
+	look("one", true)
+	look("one", false)
+	for _, change := range []error{
+		s.PutDocument(t.Context(), "one", "policy", nil), s.PutDocument(t.Context(), "one", "policy", []byte("x")),
+		s.DeleteDocument(t.Context(), "one", "policy"), s.SetVersioning(t.Context(), "one", versioning.Enabled),
+	} {
+		require.NoError(t, change)
+	}
+	look("one", true)
+	require.NoError(t, s.DeleteBucket(t.Context(), "one"))
+	newBucket(t, s, "one", versioning.Unversioned)
+	look("one", true)
+	require.NoError(t, s.PutDocument(t.Context(), "one", "policy", nil))
+	look("one", true)
+	look("one", false)
+}
+
+// Documents that come with a bucket are there with it, and are checked before.
+func TestABucketWithDocuments(t *testing.T) {
+	s := newStore(t, nil)
+	for name, documents := range map[string]map[string][]byte{
+		"name": {".x": nil}, "size": {"x": make([]byte, sherd.MaxDocumentBytes+1)},
+	} {
+		_, err := s.CreateBucket(t.Context(), "one", &sherd.BucketOptions{Documents: documents})
+		require.Error(t, err, name)
+		_, err = s.StatBucket(t.Context(), "one")
+		require.ErrorIs(t, err, sherd.ErrNoSuchBucket, name)
+	}
+	_, err := s.CreateBucket(t.Context(), "one", &sherd.BucketOptions{Documents: map[string][]byte{"a": []byte("1"), "b": nil}})
+	require.NoError(t, err)
+	for name, want := range map[string]string{"a": "1", "b": ""} {
+		data, err := s.Document(t.Context(), "one", name)
+		require.NoError(t, err)
+		require.Equal(t, want, string(data))
+	}
+	require.NoError(t, s.DeleteBucket(t.Context(), "one"))
 }
 
 func TestBucketNames(t *testing.T) {
@@ -80,6 +133,13 @@ func TestABucketIsDeletedOnlyWhenItIsEmpty(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, s.PutDocument(t.Context(), "bucket", "policy", []byte("{}")))
+	for i := range 8 {
+		key := fmt.Sprint(i)
+		u, err := s.CreateUpload(t.Context(), "bucket", key, nil)
+		require.NoError(t, err)
+		require.ErrorIs(t, s.DeleteBucket(t.Context(), "bucket"), sherd.ErrBucketNotEmpty, "an upload is under way")
+		require.NoError(t, s.AbortUpload(t.Context(), "bucket", key, u.ID))
+	}
 	require.NoError(t, s.DeleteBucket(t.Context(), "bucket"))
 	newBucket(t, s, "bucket", versioning.Unversioned)
 	_, err = s.Document(t.Context(), "bucket", "policy")

@@ -5,11 +5,12 @@ import (
 	"crypto/md5"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"slices"
-	"sort"
 
 	"github.com/sherd-storage/sherd/internal/checksum"
+	"github.com/sherd-storage/sherd/internal/driveset"
 	"github.com/sherd-storage/sherd/internal/keylock"
 	"github.com/sherd-storage/sherd/layout"
 	"github.com/sherd-storage/sherd/lock"
@@ -54,7 +55,7 @@ func (s *Store) CompleteUpload(ctx context.Context, bucketName, key, uploadID st
 	if err := checkParts(parts); err != nil {
 		return ObjectInfo{}, err
 	}
-	b, held, err := s.enter(ctx, bucketName, func(b *bucket) []keylock.Want {
+	b, held, err := s.enter(ctx, bucketName, key, func(b *bucket) []keylock.Want {
 		return append(keyAlone(key)(b), keylock.Want{Key: uploadLock(id)})
 	})
 	if err != nil {
@@ -65,11 +66,11 @@ func (s *Store) CompleteUpload(ctx context.Context, bucketName, key, uploadID st
 	if err != nil {
 		return ObjectInfo{}, err
 	}
-	used, unused, err := s.chooseParts(ctx, id, parts, o.MinPartBytes)
+	used, unused, err := s.chooseParts(ctx, held.set, id, parts, o.MinPartBytes)
 	if err != nil {
 		return ObjectInfo{}, err
 	}
-	c, err := s.replace(ctx, b, key, o.Conditions)
+	c, err := s.replace(ctx, held.set, b, key, o.Conditions)
 	if err != nil {
 		return ObjectInfo{}, err
 	}
@@ -98,9 +99,9 @@ func checkParts(parts []CompletedPart) error {
 }
 
 // chooseParts gives the parts of the upload that are named, and the others.
-func (s *Store) chooseParts(ctx context.Context, id layout.UploadID, parts []CompletedPart, minBytes int64) (used, unused []*version, err error) {
+func (s *Store) chooseParts(ctx context.Context, set *driveset.Set, id layout.UploadID, parts []CompletedPart, minBytes int64) (used, unused []*version, err error) {
 	next := 0
-	for v, err := range s.parts(ctx, id, 1) {
+	for v, err := range readParts(ctx, set, id, 1) {
 		if err != nil {
 			return nil, nil, err
 		}
@@ -153,7 +154,7 @@ func (c *change) fromParts(s *Store, u *session, used, unused []*version, o *Com
 	r := &c.record
 	retention := lock.Retention{Mode: lock.Mode(u.Retention.Mode), Until: u.Retention.Until}
 	c.describe(&PutOptions{ContentType: u.ContentType, Headers: u.Headers, Metadata: u.Metadata, Tags: u.Tags,
-		Owner: u.Owner, StorageClass: u.Storage}, sumsOfBody{checksums: sums})
+		Owner: u.Owner, StorageClass: u.Storage, Access: u.Access}, sumsOfBody{checksums: sums})
 	r.ETag, r.Flags = md5OfParts(used), r.Flags|layout.FlagMultipart
 	runs := runsOf(used)
 	for _, v := range used {
@@ -267,100 +268,7 @@ func (s *Store) ObjectParts(ctx context.Context, bucketName, key string, o *GetO
 		return nil, err
 	}
 	defer obj.unpin()
-	if obj.v.Place.Kind != layout.PlaceParts {
-		return nil, nil
-	}
-	runs, err := s.partRuns(ctx, obj.v.Place)
-	if err != nil {
-		return nil, err
-	}
-	for v, err := range s.parts(ctx, obj.v.Place.Upload, 1) {
-		if err != nil {
-			return nil, err
-		}
-		if _, _, ok := runs.part(int(v.Part)); ok {
-			out = append(out, partInfo(&v.Record))
-		}
-	}
-	return out, nil
-}
-
-// partRuns are the parts of an object, by runs of equal size, with the offset at
-// which each run begins.
-type partRuns []runAt
-
-type runAt struct {
-	layout.Run
-	begin int64
-}
-
-func newRuns(runs []layout.Run) partRuns {
-	out := make(partRuns, len(runs))
-	var begin int64
-	for i, r := range runs {
-		out[i] = runAt{r, begin}
-		begin += int64(r.Count) * r.Size
-	}
-	return out
-}
-
-// partRuns reads the sizes of the parts that an object is in.
-func (s *Store) partRuns(ctx context.Context, place layout.Place) (partRuns, error) {
-	if len(place.Runs) > 0 {
-		return newRuns(place.Runs), nil
-	}
-	view, err := s.set.View(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer view.Close()
-	item, ok, err := view.Get(ctx, layout.SizesSlot(place.Upload))
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, fmt.Errorf("the sizes of upload %s: %w", place.Upload, layout.ErrNotFound)
-	}
-	runs, err := layout.DecodeRuns(item.Value)
-	return newRuns(runs), err
-}
-
-// part gives the offset and the size of a part in the object.
-func (p partRuns) part(number int) (offset, size int64, ok bool) {
-	i := sort.Search(len(p), func(i int) bool { return int(p[i].First)+int(p[i].Count) > number })
-	if i == len(p) || number < int(p[i].First) {
-		return 0, 0, false
-	}
-	return p[i].begin + int64(number-int(p[i].First))*p[i].Size, p[i].Size, true
-}
-
-// at gives the part that has the byte at an offset of the object.
-func (p partRuns) at(offset int64) (number uint32, begin, size int64, ok bool) {
-	i := sort.Search(len(p), func(i int) bool { return p[i].begin+int64(p[i].Count)*p[i].Size > offset })
-	if i == len(p) {
-		return 0, 0, 0, false
-	}
-	n := (offset - p[i].begin) / p[i].Size
-	return p[i].First + uint32(n), p[i].begin + n*p[i].Size, p[i].Size, true
-}
-
-// partPlace is where the bytes of a part are.
-func (s *Store) partPlace(ctx context.Context, id layout.UploadID, number uint32, size int64) (layout.Place, error) {
-	view, err := s.set.View(ctx)
-	if err != nil {
-		return layout.Place{}, err
-	}
-	defer view.Close()
-	v, err := readPart(ctx, view, id, number)
-	switch {
-	case err != nil:
-		return layout.Place{}, err
-	case v == nil:
-		return layout.Place{}, fmt.Errorf("part %d of upload %s: %w", number, id, layout.ErrNotFound)
-	case v.Size != size:
-		return layout.Place{}, fmt.Errorf("%w: part %d of upload %s has %d bytes, not %d", ErrDamaged, number, id, v.Size, size)
-	}
-	return v.Place, nil
+	return obj.parts(ctx)
 }
 
 // md5OfParts is the ETag that S3 gives an object from parts (API reference,
@@ -374,4 +282,186 @@ func md5OfParts(parts []*version) layout.ETag {
 		h.Write(v.ETag.Sum[:])
 	}
 	return layout.ETag{Kind: layout.ETagParts, Parts: uint32(len(parts)), Sum: [md5.Size]byte(h.Sum(nil))}
+}
+
+// Append adds bytes at the end of the latest version of an object, without moving
+// those that are there. offset must be its size, else [ErrWriteOffset]; at offset
+// 0 an object that is not there is put, as the options say. An object that is
+// there keeps its description, tags and access document: of the options count the
+// digests, which are those of what is appended, the conditions, and the lock.
+//
+// In a bucket with versioning enabled a new version shares the bytes of the one
+// before. Else the object grows: whoever reads it goes on reading what it was.
+//
+// The ETag of the object is then an id of the write. A checksum of all its bytes
+// goes on as long as it is a CRC; others end. A part is added with each append,
+// which Part of [GetOptions] reads; with [MaxPartNumber] of them, those of a
+// multipart upload too, it is [ErrTooManyParts].
+func (s *Store) Append(ctx context.Context, bucketName, key string, body io.Reader, size, offset int64, o *PutOptions) (info ObjectInfo, err error) {
+	op := s.begin("append", bucketName, key, "")
+	defer op.end(&err)
+	if o == nil {
+		o = &PutOptions{}
+	}
+	if err := s.validPut(key, size, o); err != nil {
+		return ObjectInfo{}, err
+	}
+	b, err := s.bucket(ctx, bucketName)
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	set, err := s.setOf(ctx, b, key)
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	before, err := appendable(ctx, set, b, key, offset, o.Conditions) // again under the lock; here it spares the body
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	staged, sums, err := s.stage(ctx, set, body, size, o.appended(before), s.spec(b, key, o.Parity))
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	defer staged.discard()
+	if staged.Size == 0 {
+		return ObjectInfo{}, fmt.Errorf("%w: nothing to append", ErrInvalidArgument)
+	}
+	b, held, err := s.enter(ctx, bucketName, key, keyAlone(key))
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	defer held.release()
+	op.bytes = staged.Size
+	v, err := appendable(ctx, held.set, b, key, offset, o.Conditions)
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	c, err := s.replace(ctx, held.set, b, key, o.Conditions)
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	if v == nil {
+		c.describe(o, sums)
+	}
+	if err := c.lock(s, lock.State{Retention: o.Retention, LegalHold: o.LegalHold}); err != nil {
+		return ObjectInfo{}, err
+	}
+	if v == nil {
+		return c.commit(ctx, s, held, staged)
+	}
+	return c.grow(ctx, s, held, v, staged, sums)
+}
+
+// appendable is the version that bytes go to the end of, nil where there is none.
+func appendable(ctx context.Context, set *driveset.Set, b *bucket, key string, offset int64, conditions Conditions) (*version, error) {
+	view, err := set.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	v, err := latest(ctx, view, b, key)
+	if err != nil {
+		return nil, err
+	}
+	if err := conditions.forWrite(v); err != nil {
+		return nil, err
+	}
+	if v == nil || v.Flags&layout.FlagMarker != 0 {
+		if offset != 0 {
+			return nil, fmt.Errorf("%w: there is none", ErrWriteOffset)
+		}
+		return nil, nil
+	}
+	switch {
+	case offset != v.Size:
+		return nil, &found{fmt.Errorf("%w: %d, not %d", ErrWriteOffset, v.Size, offset), b.info(key, v)}
+	case v.Place.PartsInAll() >= MaxPartNumber:
+		return nil, fmt.Errorf("%w: %d", ErrTooManyParts, MaxPartNumber)
+	}
+	return v, nil
+}
+
+// goesOn says whether a checksum of the whole can be made of one of the whole
+// before and one of what is appended.
+func goesOn(c layout.Checksum) bool {
+	return checksum.Type(c.Type) == FullObject && checksum.Algorithm(c.Algorithm).Combines(FullObject)
+}
+
+// appended says which digests are wanted of what is appended to a version.
+func (o *PutOptions) appended(v *version) digests {
+	d := o.digests()
+	if v == nil || v.Size == 0 {
+		return d
+	}
+	var request ChecksumRequest
+	if d.checksum != nil {
+		request = *d.checksum
+	}
+	for _, c := range v.Checksums {
+		if a := checksum.Algorithm(c.Algorithm); goesOn(c) && !slices.Contains(request.Algorithms, a) {
+			request.Algorithms = append(slices.Clone(request.Algorithms), a)
+		}
+	}
+	d.checksum = &request
+	return d
+}
+
+// grown are the checksums of a version with bytes behind it.
+func grown(v *version, size int64, appended []Checksum) (out []Checksum, err error) {
+	if v.Size == 0 {
+		return appended, nil
+	}
+	for _, before := range v.Checksums {
+		i := slices.IndexFunc(appended, func(c Checksum) bool { return uint8(c.Algorithm) == before.Algorithm })
+		if !goesOn(before) || i < 0 {
+			continue
+		}
+		both := []checksum.Part{{Value: before.Value, Size: v.Size}, {Value: appended[i].Value, Size: size}}
+		sum, err := checksum.Combine(appended[i].Algorithm, FullObject, slices.Values(both))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, sum)
+	}
+	return out, nil
+}
+
+// inPieces makes the bytes of a version that is in one piece the first part of a
+// piece, which another version may then share: an entry that changes where they
+// are and nothing else. Bytes in a shard file stay where they are.
+func (s *Store) inPieces(ctx context.Context, b *bucket, key string, held *hold, v *version) (*version, error) {
+	part := layout.Record{Head: layout.Head{Modified: v.Modified, Size: v.Size, ETag: v.ETag}}
+	part.Checksums, part.Flags, part.Place = v.Checksums, v.Flags&layout.FlagChecksum, v.Place
+	var change driveset.Change
+	switch v.Place.Kind {
+	case layout.PlaceFile:
+	case layout.PlaceInline:
+		staged, err := s.restage(ctx, held.set, held.set, b, key, v)
+		if err != nil {
+			return nil, err
+		}
+		defer staged.discard()
+		change.Staged = staged.Staged
+	default:
+		return v, nil
+	}
+	out := *v
+	err := s.commit(ctx, held, change, func(at layout.Position, owner layout.Owner) ([]layout.Write, error) {
+		piece := layout.Piece{Upload: layout.UploadID{Epoch: owner.Epoch, Position: at}, Parts: 1, Size: v.Size}
+		out.Place = layout.Place{Kind: layout.PlaceGrown, Size: v.Size, Pieces: []layout.Piece{piece}}
+		out.at = at
+		value, err := layout.EncodeRecord(&out.Record)
+		if err != nil {
+			return nil, err
+		}
+		writes := []layout.Write{{Slot: layout.VersionSlot(b.id, key, v.Version), Kind: layout.KindRecord, Value: value}}
+		writes = v.ownership(writes, b, key, layout.KindTombstone)
+		writes = out.ownership(writes, b, key, layout.KindRecord)
+		part.Version, part.Epoch = at, owner.Epoch
+		if change.Staged != nil {
+			part.Place = change.Staged.Place
+		}
+		return piecePartWrites(writes, piece, &part)
+	})
+	return &out, err
 }

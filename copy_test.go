@@ -30,7 +30,9 @@ func TestACopyOutlivesItsSource(t *testing.T) {
 		source, err := s.Stat(t.Context(), "bucket", name, nil)
 		require.NoError(t, err)
 		require.Equal(t, source.ETag, copied.ETag)
-		require.Equal(t, source.Parts, copied.Parts)
+		if len(s.Health().Sets) == 1 { // between sets a copy is in one piece
+			require.Equal(t, source.Parts, copied.Parts)
+		}
 		ids[name] = copied.VersionID
 		_, err = s.Delete(t.Context(), "bucket", name, nil)
 		require.NoError(t, err)

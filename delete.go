@@ -32,6 +32,9 @@ type DeleteConditions struct {
 	IfMatch         string     // as in Conditions
 	IfMatchModified *time.Time // compared by the second
 	IfMatchSize     *int64
+	// Marker: the version that is named is a delete marker, and the latest.
+	// Noncurrent: it is not the latest.
+	Marker, Noncurrent bool
 }
 
 // DeleteResult says what a delete did.
@@ -65,12 +68,12 @@ func (s *Store) Delete(ctx context.Context, bucketName, key string, o *DeleteOpt
 	if err := checkKey(key); err != nil {
 		return DeleteResult{}, err
 	}
-	b, held, err := s.enter(ctx, bucketName, keyAlone(key))
+	b, held, err := s.enter(ctx, bucketName, key, keyAlone(key))
 	if err != nil {
 		return DeleteResult{}, err
 	}
 	defer held.release()
-	c, err := s.remove(ctx, b, key, o)
+	c, err := s.remove(ctx, held.set, b, key, o)
 	if err != nil {
 		return DeleteResult{}, err
 	}
@@ -92,8 +95,8 @@ func (s *Store) Delete(ctx context.Context, bucketName, key string, o *DeleteOpt
 }
 
 // remove decides what a delete does, under the key's lock.
-func (s *Store) remove(ctx context.Context, b *bucket, key string, o *DeleteOptions) (*change, error) {
-	view, err := s.set.View(ctx)
+func (s *Store) remove(ctx context.Context, set *driveset.Set, b *bucket, key string, o *DeleteOptions) (*change, error) {
+	view, err := set.View(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +138,9 @@ func (s *Store) removeNamed(ctx context.Context, view *driveset.View, c *change,
 		if err := o.Conditions.check(v); err != nil {
 			return err
 		}
+		if err := o.Conditions.stands(ctx, view, c, v); err != nil {
+			return err
+		}
 	}
 	if c.plan, err = versioning.DeleteVersion(v.ref()); err != nil {
 		return err
@@ -143,9 +149,30 @@ func (s *Store) removeNamed(ctx context.Context, view *driveset.View, c *change,
 	return s.mayDestroy(v, lock.Intent{Bypass: o.Bypass})
 }
 
+// stands decides the conditions on where a version stands among the others.
+func (c DeleteConditions) stands(ctx context.Context, view *driveset.View, of *change, v *version) error {
+	if !c.Marker && !c.Noncurrent {
+		return nil
+	}
+	newest, err := latest(ctx, view, of.b, of.key)
+	if err == nil && (newest.Version == v.Version) != c.Marker {
+		err = ErrPrecondition
+	}
+	return err
+}
+
 func (c DeleteConditions) check(v *version) error {
 	switch {
-	case v == nil || v.Flags&layout.FlagMarker != 0:
+	case v == nil:
+		return ErrNoSuchKey
+	case v.Flags&layout.FlagMarker != 0 && c.Marker:
+		return nil
+	case c.Marker:
+		return ErrPrecondition
+	case v.Flags&layout.FlagMarker != 0:
+		if c.Noncurrent && c.IfMatch == "" && c.IfMatchModified == nil && c.IfMatchSize == nil {
+			return nil
+		}
 		return ErrNoSuchKey
 	case c.IfMatch != "" && !etagIn(c.IfMatch, etagText(v.ETag)),
 		c.IfMatchModified != nil && !v.Modified.Truncate(time.Second).Equal(c.IfMatchModified.Truncate(time.Second)),
@@ -330,13 +357,27 @@ func (s *Store) SetTags(ctx context.Context, bucketName, key, versionID string, 
 	})
 }
 
+// SetAccess replaces the access document of a version; an empty one removes it.
+// versionID "" is the latest version.
+func (s *Store) SetAccess(ctx context.Context, bucketName, key, versionID string, document []byte) (err error) {
+	op := s.begin("set access", bucketName, key, versionID)
+	defer op.end(&err)
+	if err := checkAccess(document); err != nil {
+		return err
+	}
+	return s.rewrite(ctx, bucketName, key, versionID, func(_ *bucket, v *version) error {
+		v.Access = document
+		return nil
+	})
+}
+
 // rewrite gives a version a newer record: what it is stays, what is said of it
 // changes.
 func (s *Store) rewrite(ctx context.Context, bucketName, key, versionID string, change func(*bucket, *version) error) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	b, held, err := s.enter(ctx, bucketName, keyAlone(key))
+	b, held, err := s.enter(ctx, bucketName, key, keyAlone(key))
 	if err != nil {
 		return err
 	}

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
+	"io/fs"
+	"iter"
 	"sync/atomic"
 
 	"github.com/sherd-storage/sherd/internal/driveset"
+	"github.com/sherd-storage/sherd/internal/objectfs"
 	"github.com/sherd-storage/sherd/layout"
 )
 
@@ -105,11 +107,15 @@ func (s *Store) find(ctx context.Context, bucketName, key string, o *GetOptions)
 	if err != nil {
 		return nil, err
 	}
-	view, err := s.set.View(ctx)
+	set, err := s.setOf(ctx, b, key)
 	if err != nil {
 		return nil, err
 	}
-	obj := &Object{source: source{store: s, ctx: ctx, b: b, key: key}, pin: view}
+	view, err := set.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	obj := &Object{source: source{store: s, set: set, ctx: ctx, b: b, key: key}, pin: view}
 	if obj.v, err = readable(ctx, view, b, key, o.VersionID); err == nil {
 		obj.Info = b.info(key, obj.v)
 		obj.Info.Latest = o.VersionID == ""
@@ -135,19 +141,13 @@ func (o *Object) choose(opt *GetOptions) (err error) {
 		return fmt.Errorf("%w: both a range and a part", ErrInvalidArgument)
 	case opt.Range != nil:
 		o.Offset, o.Length, err = opt.Range.Within(o.v.Size)
-	case opt.Part != 0 && o.v.Place.Kind != layout.PlaceParts:
+	case opt.Part != 0 && o.v.Place.PartsInAll() == 0:
 		if opt.Part != 1 {
 			return fmt.Errorf("%w: the object is in one piece", ErrInvalidPart)
 		}
 	case opt.Part != 0:
-		runs, err := o.loadRuns(o.v)
-		if err != nil {
-			return err
-		}
-		var ok bool
-		if o.Offset, o.Length, ok = runs.part(opt.Part); !ok {
-			return fmt.Errorf("%w: number %d", ErrInvalidPart, opt.Part)
-		}
+		o.Offset, o.Part, err = o.part(o.v, opt.Part)
+		o.Length = o.Part.Size
 	}
 	return err
 }
@@ -157,8 +157,9 @@ func (o *Object) choose(opt *GetOptions) (err error) {
 // not safe for concurrent use, but for ReadAt.
 type Object struct {
 	Info   ObjectInfo
-	Offset int64 // of the range in the version's bytes
-	Length int64 // of the range; what Read gives in all
+	Offset int64    // of the range in the version's bytes
+	Length int64    // of the range; what Read gives in all
+	Part   PartInfo // that GetOptions.Part named; zero of an object in one piece
 
 	source
 	op   operation
@@ -169,31 +170,6 @@ type Object struct {
 	data   driveset.Data // open at at; nil: nothing is
 	begun  int64         // what at was when data was opened
 	closed atomic.Bool
-}
-
-// source finds the bytes of a version. It is safe for concurrent use.
-type source struct {
-	store *Store
-	ctx   context.Context
-	b     *bucket
-	key   string
-
-	mu   sync.Mutex
-	v    *version
-	runs partRuns // of a version that is in parts, once they are needed
-}
-
-// known is what is known of the version now.
-func (o *source) known() (*version, partRuns) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.v, o.runs
-}
-
-// span is bytes that lie at one place.
-type span struct {
-	place  layout.Place
-	off, n int64
 }
 
 // hold takes the memory that reading needs: once, and again where reading begins
@@ -222,76 +198,6 @@ func (o *Object) open() error {
 // n.
 func (o *Object) openAt(at, n int64) (driveset.Data, error) {
 	return o.source.openAt(o.Offset+at, n)
-}
-
-// openAt opens bytes of the version. Where they were removed the version is
-// looked up once more: it may have been laid out anew.
-func (o *source) openAt(at, n int64) (driveset.Data, error) {
-	for try := 0; ; try++ {
-		v, runs := o.known()
-		sp, err := o.span(v, runs, at, n)
-		if err != nil {
-			return nil, err
-		}
-		data, err := o.store.set.OpenData(o.ctx, sp.place, sp.off, sp.n)
-		if err == nil || try > 0 || !errors.Is(err, layout.ErrNotFound) {
-			return data, err
-		}
-		if err := o.again(v, err); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// again looks the version's record up once more; gone is the error where it is
-// as it was.
-func (o *source) again(was *version, gone error) error {
-	view, err := o.store.set.View(o.ctx)
-	if err != nil {
-		return err
-	}
-	defer view.Close()
-	v, err := versionAt(o.ctx, view, o.b, o.key, was.Version)
-	if err == nil && (v == nil || v.Epoch != was.Epoch || v.at == was.at) {
-		err = gone
-	}
-	if err != nil {
-		return err
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.v, o.runs = v, nil
-	return nil
-}
-
-// span says where bytes of the version are.
-func (o *source) span(v *version, runs partRuns, off, n int64) (span, error) {
-	if v.Place.Kind != layout.PlaceParts {
-		return span{v.Place, off, n}, nil
-	}
-	if runs == nil {
-		var err error
-		if runs, err = o.loadRuns(v); err != nil {
-			return span{}, err
-		}
-	}
-	number, begin, size, ok := runs.at(off)
-	if !ok {
-		return span{}, fmt.Errorf("%w: the parts have fewer bytes than the object", ErrDamaged)
-	}
-	place, err := o.store.partPlace(o.ctx, v.Place.Upload, number, size)
-	return span{place, off - begin, min(n, begin+size-off)}, err
-}
-
-// loadRuns reads the sizes of the parts.
-func (o *source) loadRuns(v *version) (partRuns, error) {
-	runs, err := o.store.partRuns(o.ctx, v.Place)
-	if err == nil {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.runs = runs
-	}
-	return runs, err
 }
 
 // Read reads on. It gives io.EOF at the end of the range.
@@ -432,4 +338,60 @@ func (o *Object) unpin() {
 		o.pin.Close()
 		o.pin = nil
 	}
+}
+
+// FS gives a bucket as a file system to read: a slash in a key separates
+// directories. It passes fstest.TestFS.
+//
+// A key that is no valid path (fs.ValidPath) is left out. Where a key is also
+// the prefix of others up to a slash, as "a" beside "a/b", there is a directory
+// and the object is left out. Directories that nothing lies in don't exist.
+// Files are the objects' latest versions as they are when they are opened, and
+// implement io.ReaderAt and io.Seeker; Sys of their info is an ObjectInfo.
+// Reading a directory reads all of it. ctx is that of all reading.
+func (s *Store) FS(ctx context.Context, bucketName string) (fs.FS, error) {
+	if _, err := s.StatBucket(ctx, bucketName); err != nil {
+		return nil, err
+	}
+	return objectfs.New(ctx, files{s, bucketName}, MaxKeyBytes), nil
+}
+
+// files is a bucket as package objectfs sees it.
+type files struct {
+	store  *Store
+	bucket string
+}
+
+func fileInfo(i ObjectInfo) objectfs.Info {
+	return objectfs.Info{Key: i.Key, IsPrefix: i.IsPrefix, Size: i.Size, Modified: i.Modified, Sys: i}
+}
+
+func (f files) List(ctx context.Context, prefix, delimiter string) iter.Seq2[objectfs.Info, error] {
+	return func(yield func(objectfs.Info, error) bool) {
+		for info, err := range f.store.List(ctx, f.bucket, &ListOptions{Prefix: prefix, Delimiter: delimiter}) {
+			if !yield(fileInfo(info), notThere(err)) {
+				return
+			}
+		}
+	}
+}
+
+func (f files) Stat(ctx context.Context, key string) (objectfs.Info, error) {
+	info, err := f.store.Stat(ctx, f.bucket, key, nil)
+	return fileInfo(info), notThere(err)
+}
+
+func (f files) Open(ctx context.Context, key string) (objectfs.Object, objectfs.Info, error) {
+	object, err := f.store.Get(ctx, f.bucket, key, nil)
+	if err != nil {
+		return nil, objectfs.Info{}, notThere(err)
+	}
+	return object, fileInfo(object.Info), nil
+}
+
+func notThere(err error) error {
+	if errors.Is(err, ErrNoSuchKey) || errors.Is(err, ErrNoSuchBucket) {
+		return fs.ErrNotExist
+	}
+	return err
 }

@@ -29,6 +29,11 @@ func shapes(t *testing.T, s *sherd.Store, bucket string) map[string][]byte {
 	}
 	out["parts"] = pattern(500_000)
 	completeOf(t, s, bucket, "parts", out["parts"], 1, 100, 200_000, 200_000, 0, 49_899, 50_001)
+	out["grown"] = pattern(710_000)
+	appendAll(t, s, bucket, "grown", out["grown"], 5000, 10, 300_000, 1, 404_989)
+	out["grown parts"] = pattern(400_000)
+	completeOf(t, s, bucket, "grown parts", out["grown parts"][:200_000], 3, 100, 150_000, 49_900)
+	appendRest(t, s, bucket, "grown parts", out["grown parts"], 200_000, 30, 199_970)
 	return out
 }
 

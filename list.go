@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sherd-storage/sherd/internal/driveset"
+	"github.com/sherd-storage/sherd/internal/pools"
 	"github.com/sherd-storage/sherd/layout"
 	"github.com/sherd-storage/sherd/versioning"
 )
@@ -215,7 +215,7 @@ type walk struct {
 	delimiter string
 
 	b      *bucket
-	view   *driveset.View
+	sets   *pools.Snapshot
 	cursor layout.Cursor
 	end    layout.Slot // exclusive
 	opened time.Time
@@ -233,7 +233,7 @@ func (w *walk) open(name string, start func() (layout.Slot, error)) (err error) 
 	if w.b, err = w.store.bucket(w.ctx, name); err != nil {
 		return err
 	}
-	if w.view, err = w.store.set.View(w.ctx); err != nil {
+	if w.sets, err = w.store.pools.Table().Snapshot(w.ctx); err != nil {
 		return err
 	}
 	w.opened = w.store.Now()
@@ -248,7 +248,7 @@ func (w *walk) open(name string, start func() (layout.Slot, error)) (err error) 
 	if bytes.Compare(lo, w.end) >= 0 {
 		return nil // nothing lies behind it
 	}
-	w.cursor, err = w.view.Cursor(w.ctx, lo, w.end)
+	w.cursor, err = w.sets.Cursor(w.ctx, lo, w.end)
 	return err
 }
 
@@ -271,9 +271,13 @@ func (w *walk) behindVersion(key, versionID string) (from layout.Slot, first boo
 	if err != nil {
 		return nil, false, err
 	}
+	view, err := w.sets.Of(w.ctx, w.b.id, key)
+	if err != nil {
+		return nil, false, err
+	}
 	at := layout.Position(id.Position)
 	if id.Kind != versioning.OwnID {
-		v, _, err := named(w.ctx, w.view, w.b, key, versionID)
+		v, _, err := named(w.ctx, view, w.b, key, versionID)
 		if err != nil {
 			return nil, false, err
 		}
@@ -282,7 +286,7 @@ func (w *walk) behindVersion(key, versionID string) (from layout.Slot, first boo
 		}
 		at = v.Version
 	}
-	newest, err := latest(w.ctx, w.view, w.b, key)
+	newest, err := latest(w.ctx, view, w.b, key)
 	return layout.AfterVersionSlot(w.b.id, key, at), newest != nil && newest.Version < at, err
 }
 
@@ -378,11 +382,11 @@ func (w *walk) reopen() bool {
 	if bytes.Compare(from, w.end) >= 0 {
 		return false
 	}
-	if w.view, w.err = w.store.set.View(w.ctx); w.err != nil {
+	if w.sets, w.err = w.store.pools.Table().Snapshot(w.ctx); w.err != nil {
 		return false
 	}
 	w.opened = w.store.Now()
-	if w.cursor, w.err = w.view.Cursor(w.ctx, from, w.end); w.err != nil {
+	if w.cursor, w.err = w.sets.Cursor(w.ctx, from, w.end); w.err != nil {
 		return false
 	}
 	return w.arrive(w.cursor.Next())
@@ -393,9 +397,9 @@ func (w *walk) close() {
 		_ = w.cursor.Close()
 		w.cursor = nil
 	}
-	if w.view != nil {
-		w.view.Close()
-		w.view = nil
+	if w.sets != nil {
+		w.sets.Close()
+		w.sets = nil
 	}
 }
 

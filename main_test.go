@@ -18,8 +18,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newStore is a store of four drives in memory that ends with the test.
+// newStore is a store in memory that ends with the test: of four drives, or as
+// the test's name says (several).
 func newStore(t testing.TB, o *sherd.Options) *sherd.Store {
+	for name, shape := range several() {
+		if strings.Contains(t.Name(), name) {
+			return newStoreOf(t, shape.drives, shape.options(o))
+		}
+	}
 	return newStoreOf(t, 4, o)
 }
 

@@ -28,6 +28,7 @@ type UploadOptions struct {
 	Parity       *int
 	StorageClass uint8
 	Owner        string
+	Access       []byte
 	// ChecksumAlgorithm and ChecksumType are those of the completed object,
 	// whose parts must then have checksums of that algorithm. No algorithm: the
 	// first that all parts have. No type: the algorithm's default.
@@ -51,6 +52,7 @@ type Upload struct {
 	LegalHold         bool
 	StorageClass      uint8
 	Owner             string
+	Access            []byte
 	ChecksumAlgorithm ChecksumAlgorithm
 	ChecksumType      ChecksumType
 }
@@ -78,13 +80,14 @@ const defaultParity = 255
 // session is an upload that was looked up.
 type session struct {
 	layout.Session
-	id layout.UploadID
+	id  layout.UploadID
+	set *driveset.Set // that it is in
 }
 
 func (u *session) upload(b *bucket, key string) Upload {
 	return Upload{
 		ID: u.id.String(), Bucket: b.name, Key: key, Begun: u.Begun, ContentType: u.ContentType, Headers: u.Headers,
-		Metadata: u.Metadata, Tags: u.Tags, LegalHold: u.LegalHold, StorageClass: u.Storage, Owner: u.Owner,
+		Metadata: u.Metadata, Tags: u.Tags, LegalHold: u.LegalHold, StorageClass: u.Storage, Owner: u.Owner, Access: u.Access,
 		Retention:         lock.Retention{Mode: lock.Mode(u.Retention.Mode), Until: u.Retention.Until},
 		ChecksumAlgorithm: checksum.Algorithm(u.ChecksumAlgo), ChecksumType: checksum.Type(u.ChecksumType),
 	}
@@ -101,7 +104,7 @@ func (s *Store) CreateUpload(ctx context.Context, bucketName, key string, o *Upl
 	if err != nil {
 		return Upload{}, err
 	}
-	b, held, err := s.enter(ctx, bucketName, keyAlone(key))
+	b, held, err := s.enter(ctx, bucketName, key, keyAlone(key))
 	if err != nil {
 		return Upload{}, err
 	}
@@ -125,7 +128,7 @@ func (s *Store) CreateUpload(ctx context.Context, bucketName, key string, o *Upl
 
 func (s *Store) newSession(key string, o *UploadOptions) (*session, error) {
 	described := PutOptions{ContentType: o.ContentType, Headers: o.Headers, Metadata: o.Metadata, Tags: o.Tags,
-		Retention: o.Retention, Parity: o.Parity, Owner: o.Owner}
+		Retention: o.Retention, Parity: o.Parity, Owner: o.Owner, Access: o.Access}
 	if err := s.validPut(key, -1, &described); err != nil {
 		return nil, err
 	}
@@ -140,7 +143,7 @@ func (s *Store) newSession(key string, o *UploadOptions) (*session, error) {
 	u := &session{Session: layout.Session{
 		ContentType: o.ContentType, Headers: o.Headers, Metadata: o.Metadata, Tags: o.Tags, LegalHold: o.LegalHold,
 		Retention: layout.Retention{Mode: uint8(o.Retention.Mode), Until: o.Retention.Until}, Storage: o.StorageClass,
-		ChecksumAlgo: uint8(o.ChecksumAlgorithm), ChecksumType: uint8(o.ChecksumType), Owner: o.Owner, Parity: defaultParity,
+		ChecksumAlgo: uint8(o.ChecksumAlgorithm), ChecksumType: uint8(o.ChecksumType), Owner: o.Owner, Parity: defaultParity, Access: o.Access,
 	}}
 	if o.Parity != nil {
 		u.Parity = uint8(*o.Parity)
@@ -164,12 +167,19 @@ func (s *Store) openUpload(ctx context.Context, bucketName, key, uploadID string
 	if err != nil {
 		return nil, nil, err
 	}
-	view, err := s.set.View(ctx)
+	set, err := s.setOf(ctx, b, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	view, err := set.View(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer view.Close()
 	u, err := readSession(ctx, view, b, key, uploadID)
+	if err == nil {
+		u.set = set
+	}
 	return b, u, err
 }
 
@@ -224,19 +234,19 @@ func (s *Store) PutPart(ctx context.Context, bucketName, key, uploadID string, n
 	}
 	part := uint32(number)
 	digests := digests{md5: o.MD5 || o.ContentMD5 != nil, expected: o.ContentMD5, checksum: o.Checksum, verify: o.Verify}
-	staged, sums, err := s.stage(ctx, body, size, digests, s.partSpec(b, key, u, part))
+	staged, sums, err := s.stage(ctx, u.set, body, size, digests, s.partSpec(b, key, u, part))
 	if err != nil {
 		return PartInfo{}, err
 	}
 	defer staged.discard()
-	b, held, err := s.enter(ctx, bucketName, func(*bucket) []keylock.Want {
+	b, held, err := s.enter(ctx, bucketName, key, func(*bucket) []keylock.Want {
 		return []keylock.Want{{Key: uploadLock(u.id), Shared: true}, {Key: partLock(u.id, part)}}
 	})
 	if err != nil {
 		return PartInfo{}, err
 	}
 	defer held.release()
-	old, err := s.oldPart(ctx, b, key, u.id, part)
+	old, err := s.oldPart(ctx, held.set, b, key, u.id, part)
 	if err != nil {
 		return PartInfo{}, err
 	}
@@ -257,8 +267,8 @@ func (s *Store) partSpec(b *bucket, key string, u *session, part uint32) drivese
 
 // oldPart is the part that a new one replaces, nil if there is none, once more
 // in an upload that is still under way.
-func (s *Store) oldPart(ctx context.Context, b *bucket, key string, id layout.UploadID, part uint32) (*version, error) {
-	view, err := s.set.View(ctx)
+func (s *Store) oldPart(ctx context.Context, set *driveset.Set, b *bucket, key string, id layout.UploadID, part uint32) (*version, error) {
+	view, err := set.View(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -322,7 +332,7 @@ func (s *Store) AbortUpload(ctx context.Context, bucketName, key, uploadID strin
 	if err != nil {
 		return ErrNoSuchUpload
 	}
-	b, held, err := s.enter(ctx, bucketName, func(*bucket) []keylock.Want { return []keylock.Want{{Key: uploadLock(id)}} })
+	b, held, err := s.enter(ctx, bucketName, key, func(*bucket) []keylock.Want { return []keylock.Want{{Key: uploadLock(id)}} })
 	if err != nil {
 		return err
 	}
@@ -363,7 +373,7 @@ func (s *Store) ListParts(ctx context.Context, bucketName, key, uploadID string,
 		if err = e; err != nil {
 			return
 		}
-		for r, e := range s.parts(ctx, u.id, uint32(after)+1) {
+		for r, e := range readParts(ctx, u.set, u.id, uint32(after)+1) {
 			if err = e; err != nil || !yield(partInfo(&r.Record), nil) {
 				return
 			}
@@ -371,10 +381,10 @@ func (s *Store) ListParts(ctx context.Context, bucketName, key, uploadID string,
 	}
 }
 
-// parts gives the part records of an upload from a number on.
-func (s *Store) parts(ctx context.Context, id layout.UploadID, from uint32) iter.Seq2[*version, error] {
+// readParts gives the part records of an upload from a number on.
+func readParts(ctx context.Context, set *driveset.Set, id layout.UploadID, from uint32) iter.Seq2[*version, error] {
 	return func(yield func(*version, error) bool) {
-		view, err := s.set.View(ctx)
+		view, err := set.View(ctx)
 		if err != nil {
 			yield(nil, err)
 			return

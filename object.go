@@ -24,6 +24,7 @@ const (
 	MaxMetadataBytes = 64 << 10 // names and values of Headers, Metadata and Tags together
 	MaxTextBytes     = 1024     // of a content type or an owner
 	MaxDocumentBytes = 1 << 20
+	MaxAccessBytes   = 64 << 10 // of a version's access document
 )
 
 // NullVersionID names the version that was written while versioning was off or
@@ -33,7 +34,7 @@ const NullVersionID = "null"
 // Checksum is a checksum of an object or a part.
 type Checksum = checksum.Sum
 
-// ChecksumAlgorithm is one of CRC32, CRC32C, CRC64NVME, SHA1 and SHA256.
+// ChecksumAlgorithm is one of the algorithms below.
 type ChecksumAlgorithm = checksum.Algorithm
 
 // ChecksumType says how the checksum of a multipart object is made: over all of
@@ -47,6 +48,11 @@ const (
 	CRC64NVME  = checksum.CRC64NVME
 	SHA1       = checksum.SHA1
 	SHA256     = checksum.SHA256
+	SHA512     = checksum.SHA512
+	MD5        = checksum.MD5
+	XXHASH64   = checksum.XXHASH64
+	XXHASH3    = checksum.XXHASH3
+	XXHASH128  = checksum.XXHASH128
 	FullObject = checksum.FullObject
 	Composite  = checksum.Composite
 )
@@ -96,7 +102,7 @@ type ObjectInfo struct {
 	ETagIsMD5    bool
 	DeleteMarker bool
 	Latest       bool // in ListVersions, and of an operation that named no version
-	Parts        int  // how many it was completed from; 0: it was put in one piece
+	Parts        int  // how many it was completed from or has by appends; 0: it was put in one piece
 	StorageClass uint8
 	// IsPrefix says that Key is a common prefix, given by a listing with a
 	// delimiter: all other fields but Bucket are zero.
@@ -112,6 +118,7 @@ type ObjectInfo struct {
 	Retention   lock.Retention
 	LegalHold   bool
 	Owner       string
+	Access      []byte // as given to Put or SetAccess
 }
 
 // version is a version that was looked up.
@@ -213,13 +220,13 @@ func (b *bucket) info(key string, v *version) ObjectInfo {
 }
 
 func (b *bucket) details(i *ObjectInfo, v *version) {
-	i.ContentType, i.Owner = v.ContentType, v.Owner
+	i.ContentType, i.Owner, i.Access = v.ContentType, v.Owner, v.Access
 	i.Headers, i.Metadata, i.Tags = v.Headers, v.Metadata, v.Tags
 	i.Checksums = sums(v.Checksums)
 	state := v.lockState()
 	i.Retention, i.LegalHold = state.Retention, state.LegalHold
-	if v.Place.Kind == layout.PlaceParts {
-		i.Parts = int(v.Place.Parts)
+	if v.Place.Kind == layout.PlaceParts || v.Place.Kind == layout.PlaceGrown && v.Flags&layout.FlagMultipart != 0 {
+		i.Parts = v.Place.PartsInAll()
 	}
 }
 
@@ -463,7 +470,11 @@ func readable(ctx context.Context, view *driveset.View, b *bucket, key, versionI
 
 // lookUp is readable with a view of its own.
 func (s *Store) lookUp(ctx context.Context, b *bucket, key, versionID string) (*version, error) {
-	view, err := s.set.View(ctx)
+	set, err := s.setOf(ctx, b, key)
+	if err != nil {
+		return nil, err
+	}
+	view, err := set.View(ctx)
 	if err != nil {
 		return nil, err
 	}

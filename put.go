@@ -2,6 +2,7 @@ package sherd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -38,6 +39,9 @@ type PutOptions struct {
 	Parity       *int
 	StorageClass uint8
 	Owner        string
+	// Access says who may do what with the version, in words that are the
+	// caller's matter; at most MaxAccessBytes. A copy does not inherit it.
+	Access []byte
 	// Conditions are decided on what stands at the key when the object is
 	// committed, not before.
 	Conditions Conditions
@@ -61,7 +65,7 @@ func (o *PutOptions) validate(drives int) error {
 	if err := o.Retention.Validate(); err != nil {
 		return err
 	}
-	return checkMaps(o.Headers, o.Metadata, o.Tags)
+	return errors.Join(checkAccess(o.Access), checkMaps(o.Headers, o.Metadata, o.Tags))
 }
 
 // Put stores an object under a key: all of it or nothing. size is how many
@@ -85,17 +89,21 @@ func (s *Store) Put(ctx context.Context, bucketName, key string, body io.Reader,
 	if err != nil {
 		return ObjectInfo{}, err
 	}
-	staged, sums, err := s.stage(ctx, body, size, o.digests(), s.spec(b, key, o.Parity))
+	set, err := s.setOf(ctx, b, key)
+	if err != nil {
+		return ObjectInfo{}, err
+	}
+	staged, sums, err := s.stage(ctx, set, body, size, o.digests(), s.spec(b, key, o.Parity))
 	if err != nil {
 		return ObjectInfo{}, err
 	}
 	defer staged.discard()
-	b, held, err := s.enter(ctx, bucketName, keyAlone(key))
+	b, held, err := s.enter(ctx, bucketName, key, keyAlone(key))
 	if err != nil {
 		return ObjectInfo{}, err
 	}
 	defer held.release()
-	c, err := s.replace(ctx, b, key, o.Conditions)
+	c, err := s.replace(ctx, held.set, b, key, o.Conditions)
 	if err != nil {
 		return ObjectInfo{}, err
 	}
@@ -114,7 +122,7 @@ func (s *Store) validPut(key string, size int64, o *PutOptions) error {
 	if err := checkSize(size); err != nil {
 		return err
 	}
-	return o.validate(s.set.Drives())
+	return o.validate(s.drives())
 }
 
 func (s *Store) spec(b *bucket, key string, parity *int) driveset.DataSpec {
@@ -148,8 +156,8 @@ type change struct {
 }
 
 // replace decides what a new version at a key does, under the key's lock.
-func (s *Store) replace(ctx context.Context, b *bucket, key string, conditions Conditions) (*change, error) {
-	view, err := s.set.View(ctx)
+func (s *Store) replace(ctx context.Context, set *driveset.Set, b *bucket, key string, conditions Conditions) (*change, error) {
+	view, err := set.View(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +191,7 @@ func (s *Store) replace(ctx context.Context, b *bucket, key string, conditions C
 func (c *change) describe(o *PutOptions, d sumsOfBody) {
 	r := &c.record
 	r.ContentType, r.Headers, r.Metadata = o.ContentType, o.Headers, o.Metadata
-	r.Owner, r.Storage = o.Owner, o.StorageClass
+	r.Owner, r.Storage, r.Access = o.Owner, o.StorageClass, o.Access
 	setTags(r, o.Tags)
 	setChecksums(r, d.checksums)
 	if d.hasMD5 {
@@ -212,6 +220,9 @@ func (c *change) lock(s *Store, explicit lock.State) error {
 func (c *change) commit(ctx context.Context, s *Store, held *hold, staged *staging) (ObjectInfo, error) {
 	var under *driveset.Staged
 	if staged != nil {
+		if err := staged.to(ctx, held); err != nil {
+			return ObjectInfo{}, err
+		}
 		under, c.record.Size = staged.Staged, staged.Size
 	}
 	opaque := c.record.ETag.Kind == layout.ETagNone
@@ -285,16 +296,118 @@ func (c *change) named(writes []layout.Write, at layout.Position) []layout.Write
 // ownership is the key by which a version holds on to its shards. Inline bytes
 // belong to their record and need none.
 func (v *version) ownership(writes []layout.Write, b *bucket, key string, kind layout.Kind) []layout.Write {
-	var slot layout.Slot
-	switch v.Place.Kind {
-	case layout.PlaceFile:
-		slot = layout.DataOwnerSlot(v.Place.Data, v.owner(b.id, key))
-	case layout.PlaceParts:
-		slot = layout.UploadOwnerSlot(v.Place.Upload, v.owner(b.id, key))
-	default:
-		return writes
+	if v.Place.Kind == layout.PlaceFile {
+		return append(writes, layout.Write{Slot: layout.DataOwnerSlot(v.Place.Data, v.owner(b.id, key)), Kind: kind})
 	}
-	return append(writes, layout.Write{Slot: slot, Kind: kind})
+	for _, upload := range v.Place.Uploads() {
+		writes = append(writes, layout.Write{Slot: layout.UploadOwnerSlot(upload, v.owner(b.id, key)), Kind: kind})
+	}
+	return writes
+}
+
+// users are the records that name the same bytes, and the locks under which that
+// does not change.
+type users struct {
+	records []layout.Item
+	owners  []layout.OwnerOfData // in the same order
+	wants   []keylock.Want
+	spec    driveset.DataSpec
+}
+
+// usersOf finds who uses the bytes that the record of a version or part names; nil
+// where it names others by now, or too many use them.
+func usersOf(ctx context.Context, set *driveset.Set, slot layout.Slot, place layout.Place) (*users, error) {
+	view, err := set.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	u := &users{spec: driveset.DataSpec{Parity: int(place.Parity)}}
+	var self layout.OwnerOfData
+	var lo, hi layout.Slot // of who must be locked
+	if slot.Type() == layout.TypePart {
+		self.Upload, self.Part, _ = layout.ParsePartSlot(slot)
+		u.spec.Upload, u.spec.Part = self.Upload, self.Part
+		u.wants = append(u.wants, keylock.Want{Key: uploadLock(self.Upload), Shared: true}, keylock.Want{Key: partLock(self.Upload, self.Part)})
+		lo, hi = layout.UploadOwnerRange(self.Upload)
+	} else {
+		self.Bucket, self.Key, self.Version, _ = layout.ParseVersionSlot(slot)
+		u.lock(self)
+		lo, hi = layout.DataOwnerRange(place.Data)
+	}
+	all := []layout.OwnerOfData{self}
+	cursor, err := view.Cursor(ctx, lo, hi)
+	if err != nil {
+		return nil, err
+	}
+	defer cursor.Close()
+	for cursor.Next() {
+		_, owner, err := layout.ParseDataOwnerSlot(cursor.Item().Slot)
+		if slot.Type() == layout.TypePart {
+			_, owner, err = layout.ParseUploadOwnerSlot(cursor.Item().Slot)
+		} else if owner != self {
+			all = append(all, owner)
+		}
+		if err != nil || owner.Part != 0 || len(u.wants) > 2*widenOwners {
+			return nil, err
+		}
+		u.lock(owner)
+	}
+	if err := cursor.Err(); err != nil || u.spec.Key == "" {
+		return nil, err // nobody owns the part: it is about to go
+	}
+	return u.find(ctx, view, all, place.Data)
+}
+
+// lock wants the key of an owner.
+func (u *users) lock(o layout.OwnerOfData) {
+	u.spec.Bucket, u.spec.Key = o.Bucket, o.Key
+	b := bucket{id: o.Bucket}
+	u.wants = append(u.wants, keylock.Want{Key: b.keyLock(o.Key)}, keylock.Want{Key: bucketLock(o.Bucket), Shared: true})
+}
+
+// find reads the records of the owners; nil where one does not name the bytes.
+func (u *users) find(ctx context.Context, view *driveset.View, owners []layout.OwnerOfData, data layout.DataID) (*users, error) {
+	for _, o := range owners {
+		slot := layout.VersionSlot(o.Bucket, o.Key, o.Version)
+		if o.Part != 0 {
+			slot = layout.PartSlot(o.Upload, o.Part)
+		}
+		item, ok, err := view.Get(ctx, slot)
+		if err != nil || !ok {
+			return nil, err
+		}
+		v, err := decodeVersion(item)
+		if err != nil || v.Place.Data != data {
+			return nil, err
+		}
+		u.records, u.owners = append(u.records, item), append(u.owners, o)
+	}
+	return u, nil
+}
+
+// writes names other bytes in all records: the same ones, laid out anew.
+func (u *users) writes(from, to layout.Place) ([]layout.Write, error) {
+	out := make([]layout.Write, 0, 3*len(u.records)+1)
+	for i, item := range u.records {
+		v, err := decodeVersion(item)
+		if err != nil {
+			return nil, err
+		}
+		v.Place = to
+		value, err := layout.EncodeRecord(&v.Record)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, layout.Write{Slot: item.Slot, Kind: layout.KindRecord, Value: value})
+		if to.Kind == layout.PlaceFile {
+			out = append(out, layout.Write{Slot: layout.DataOwnerSlot(to.Data, u.owners[i]), Kind: layout.KindRecord, Value: []byte{}})
+		}
+		if from.Kind == layout.PlaceFile {
+			out = append(out, layout.Write{Slot: layout.DataOwnerSlot(from.Data, u.owners[i]), Kind: layout.KindTombstone})
+		}
+	}
+	return out, nil
 }
 
 // checkName gives ErrInvalidArgument for what no bucket can be called: names
@@ -330,6 +443,14 @@ func checkSize(size int64) error {
 		return fmt.Errorf("%w: a size of %d bytes", ErrInvalidArgument, size)
 	case size > MaxObjectBytes:
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, size, int64(MaxObjectBytes))
+	}
+	return nil
+}
+
+// checkAccess gives ErrTooLarge for an access document beyond the limit.
+func checkAccess(document []byte) error {
+	if len(document) > MaxAccessBytes {
+		return fmt.Errorf("%w: an access document of %d bytes, at most %d", ErrTooLarge, len(document), MaxAccessBytes)
 	}
 	return nil
 }

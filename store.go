@@ -2,9 +2,9 @@ package sherd
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -15,7 +15,7 @@ import (
 	"github.com/sherd-storage/sherd/internal/budget"
 	"github.com/sherd-storage/sherd/internal/driveset"
 	"github.com/sherd-storage/sherd/internal/keylock"
-	"github.com/sherd-storage/sherd/internal/quorum"
+	"github.com/sherd-storage/sherd/internal/pools"
 	"github.com/sherd-storage/sherd/internal/vfs"
 	"github.com/sherd-storage/sherd/layout"
 )
@@ -27,16 +27,28 @@ const (
 	// MinMemoryBudget is the least that a store works with: two large requests
 	// at a time, and small ones beside them.
 	MinMemoryBudget = 3 * streamBytes
-	// MaxDrives is the most drives that a store has.
-	MaxDrives = 16
+	// MaxDrives is the most drives of a set. A pool of more makes several sets.
+	MaxDrives = layout.MaxDrives
+	// MaxPoolDrives is the most drives of a pool.
+	MaxPoolDrives = 1024
+	// MaxPools is the most pools of a store.
+	MaxPools = 64
 )
 
 // Options of a store. A nil *Options and the zero value are the defaults.
 type Options struct {
-	// Parity is how many drives may be lost without losing an object, from 0 to
-	// half the drives. It is that of new objects; PutOptions.Parity overrides
-	// it. Nil: 0 of 1 drive, 1 of 2 or 3, 2 of 4 or 5, 3 of 6 or 7, 4 of more.
+	// Parity is how many drives of a set may be lost without losing an object,
+	// from 0 to half the drives. It is that of new objects; PutOptions.Parity
+	// overrides it. Nil: 0 of 1 drive, 1 of 2 or 3, 2 of 4 or 5, 3 of 6 or 7, 4 of
+	// more.
 	Parity *int
+	// Pools are the drives of further pools, each in any order. Those that the
+	// store does not have yet are added, as by [Store.AddPool]; all that it has must
+	// be given.
+	Pools [][]string
+	// SetDrives is how many drives a set has where a pool is made. 0: all of the
+	// pool's up to 16, else the largest divisor of their number that is at most 16.
+	SetDrives int
 	// MustExist refuses to create a store (ErrNotExist). Set it where drives
 	// are mounted: a mount that is missing looks like an empty directory.
 	MustExist bool
@@ -70,9 +82,33 @@ type Options struct {
 	// TrustLocks accepts drives on network filesystems, whose locks may not
 	// keep a second process out. Two processes on one drive destroy it.
 	TrustLocks bool
+	// Replace names drives that are gone for ever, by their ids as Health and errors
+	// give them: the operator's word, by which empty directories are made drives in
+	// their stead where that does not happen by itself. While too few drives are there
+	// to write, it must name all that are missing, and each needs an empty directory.
+	// Never name a drive that may come back: what only it has is lost. Ids of drives
+	// that are there, or were replaced already, do nothing.
+	Replace []string
+	// RebuildBytes is how many bytes a second are written to a drive that is being
+	// rebuilt. 0: as many as it can take.
+	RebuildBytes int64
+	// ScrubBytes is how many bytes a second a scrub reads, which compares and
+	// verifies everything that the drives hold. 0: 16 MiB; negative: as many as it can.
+	ScrubBytes int64
+	// ScrubInterval is the time from the beginning of a scrub to that of the next. 0:
+	// 30 days; negative: there are none.
+	ScrubInterval time.Duration
+	// QuarantineAge is the age at which files that were put aside are removed. 0: 30
+	// days; negative: never.
+	QuarantineAge time.Duration
 	// Observe is called at the end of every operation, by the goroutine that
 	// ran it. It must be quick and safe for concurrent use. Nil: nobody.
 	Observe func(Event)
+	// Notice is told, in order and by one goroutine at a time, what happens to
+	// the store that no caller asked for: drives that leave and return, what is
+	// rebuilt, damage. While it does not return, later notices wait; of those the
+	// newest 1,000 are kept. It must not Close the store. Nil: nobody.
+	Notice func(Notice)
 }
 
 // Event is an operation that ended.
@@ -91,34 +127,77 @@ func (o *Options) Validate(drives int) error {
 	refuse := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%w: "+format, append([]any{ErrInvalidArgument}, args...)...))
 	}
-	if drives < 1 || drives > MaxDrives {
-		refuse("a store has 1 to %d drives, not %d", MaxDrives, drives)
-	}
 	if o == nil {
-		return errors.Join(errs...)
+		o = &Options{}
 	}
-	if o.Parity != nil && (*o.Parity < 0 || *o.Parity > drives/2) {
-		refuse("parity of %d drives is 0 to %d, not %d", drives, drives/2, *o.Parity)
+	for _, pool := range append([]int{drives}, sizes(o.Pools)...) {
+		if pool < 1 || pool > MaxPoolDrives {
+			refuse("a pool has 1 to %d drives, not %d", MaxPoolDrives, pool)
+			pool = 1
+		}
+		each := o.setDrives(pool)
+		if o.Parity != nil && (*o.Parity < 0 || *o.Parity > each/2) {
+			refuse("parity of %d drives is 0 to %d, not %d", each, each/2, *o.Parity)
+		}
+	}
+	if len(o.Pools) >= MaxPools {
+		refuse("a store has 1 to %d pools, not %d", MaxPools, 1+len(o.Pools))
+	}
+	if o.SetDrives < 0 || o.SetDrives > MaxDrives {
+		refuse("a set has 1 to %d drives, not %d", MaxDrives, o.SetDrives)
 	}
 	if o.MemoryBudget != 0 && o.MemoryBudget < MinMemoryBudget {
 		refuse("a memory budget of %d bytes is less than %d", o.MemoryBudget, MinMemoryBudget)
 	}
-	if o.CacheBytes < 0 || o.UploadExpiry < 0 || o.StallLimit < 0 {
+	if _, err := driveIDs(o.Replace); err != nil {
+		refuse("%v", err)
+	}
+	if o.CacheBytes < 0 || o.UploadExpiry < 0 || o.StallLimit < 0 || o.RebuildBytes < 0 {
 		refuse("sizes and durations are not negative")
 	}
 	return errors.Join(errs...)
 }
 
-// Store is an object store on a set of drives. Make one with [Open] or
+func sizes(pools [][]string) []int {
+	out := make([]int, len(pools))
+	for i, drives := range pools {
+		out[i] = len(drives)
+	}
+	return out
+}
+
+// setDrives is how many drives a set has, as far as the number of places tells.
+func (o *Options) setDrives(places int) int {
+	if _, each, err := pools.Divide(places, o.SetDrives); err == nil {
+		return each
+	}
+	return min(places, MaxDrives)
+}
+
+// driveIDs reads the ids of drives, 16 hex digits each.
+func driveIDs(texts []string) ([]layout.DriveID, error) {
+	out := make([]layout.DriveID, len(texts))
+	for i, text := range texts {
+		id, err := hex.DecodeString(text)
+		if err != nil || len(id) != len(out[i]) {
+			return nil, fmt.Errorf("%q is not the id of a drive, 16 hex digits", text)
+		}
+		out[i] = layout.DriveID(id)
+	}
+	return out, nil
+}
+
+// Store is an object store on drives. Make one with [Open] or
 // [NewMemory], and Close it. All methods may be called concurrently.
 type Store struct {
 	opt     Options
-	set     *driveset.Set
+	pools   *pools.Pools
 	locks   *keylock.Locks
 	budget  *budget.Budget
 	streams *budget.Budget // what large requests may take of it
 	buckets bucketCache
 	chunks  sync.Pool // of *chunk
+	places  func(drives []string) []driveset.Place
 
 	closed atomic.Bool
 	cancel context.CancelFunc // ends the store's own goroutine
@@ -135,31 +214,68 @@ type Store struct {
 // directory may keep the file that it was locked by. The context is that of
 // opening only.
 func Open(ctx context.Context, drives []string, o *Options) (*Store, error) {
+	return open(ctx, onDisk(drives), o, &driveset.Options{})
+}
+
+func onDisk(drives []string) []driveset.Place {
 	places := make([]driveset.Place, len(drives))
 	for i, path := range drives {
 		places[i] = driveset.Place{FS: vfs.OS(), Path: path}
 	}
-	return open(ctx, places, o, &driveset.Options{})
+	return places
+}
+
+// OpenReadOnly opens the store without writing a byte, for media and snapshots
+// that must stay as they are: everything that would change it gives
+// [ErrReadOnly]. Any number may have a store open so, while nobody has it open
+// for writing ([ErrInUse]).
+//
+// Every drive that is in-sync must be there, else [ErrTooFewDrives]. What was
+// not settled when the store was last closed, after a crash that is what was
+// written last, can be settled by [Open] only: asking for such keys, and
+// listing them, gives [ErrUnavailable]. A drive that fails meanwhile is not
+// used again.
+func OpenReadOnly(ctx context.Context, drives []string, o *Options) (*Store, error) {
+	return open(ctx, onDisk(drives), o, &driveset.Options{ReadOnly: true})
 }
 
 // NewMemory makes a store of so many drives in memory: the same engine, for
 // tests and caches. What it holds is gone when it is closed.
 func NewMemory(drives int, o *Options) (*Store, error) {
-	places := make([]driveset.Place, max(0, min(drives, MaxDrives+1)))
-	for i := range places {
-		places[i] = driveset.Place{FS: vfs.Mem(0), Path: fmt.Sprintf("/drive%d", i)}
+	paths := make([]string, max(0, min(drives, MaxPoolDrives+1)))
+	for i := range paths {
+		paths[i] = fmt.Sprintf("/drive%d", i)
 	}
-	return open(context.Background(), places, o, &driveset.Options{Memory: true, TrustLocks: true})
+	return open(context.Background(), inMemory(paths), o, &driveset.Options{Memory: true, TrustLocks: true})
+}
+
+func inMemory(drives []string) []driveset.Place {
+	places := make([]driveset.Place, len(drives))
+	for i, path := range drives {
+		places[i] = driveset.Place{FS: vfs.Mem(0), Path: path}
+	}
+	return places
 }
 
 func open(ctx context.Context, places []driveset.Place, o *Options, under *driveset.Options) (*Store, error) {
 	if err := o.Validate(len(places)); err != nil {
 		return nil, &Error{Op: "open", Err: err}
 	}
-	s := &Store{locks: keylock.New()}
+	s := &Store{locks: keylock.New(), places: onDisk}
+	if under.Memory {
+		s.places = inMemory
+	}
+	lists := [][]driveset.Place{places}
 	if o != nil {
 		s.opt = *o
+		for _, drives := range o.Pools {
+			lists = append(lists, s.places(drives))
+		}
 	}
+	return s.open(ctx, lists, under)
+}
+
+func (s *Store) open(ctx context.Context, lists [][]driveset.Place, under *driveset.Options) (_ *Store, err error) {
 	s.opt.fill()
 	s.budget = budget.New(s.opt.MemoryBudget)
 	s.streams = budget.New(s.opt.MemoryBudget - streamBytes)
@@ -168,7 +284,21 @@ func open(ctx context.Context, places []driveset.Place, o *Options, under *drive
 	under.ReserveBytes, under.CacheBytes = s.opt.ReserveBytes, s.opt.CacheBytes
 	under.StallLimit, under.Manual = s.opt.StallLimit, s.opt.ManualRun
 	under.TrustLocks = under.TrustLocks || s.opt.TrustLocks
-	set, err := driveset.Open(ctx, places, under)
+	under.ScrubBytes, under.ScrubEvery, under.QuarantineAge = s.opt.ScrubBytes, s.opt.ScrubInterval, s.opt.QuarantineAge
+	under.Replaced, _ = driveIDs(s.opt.Replace) // Validate has seen them
+	under.CopyBytes, under.SupplyBytes = s.opt.RebuildBytes, s.opt.RebuildBytes
+	if under.ReadOnly {
+		s.opt.UploadExpiry = 0
+	}
+	if tell := s.opt.Notice; tell != nil {
+		var one sync.Mutex // of sets that tell at the same time
+		under.Notice = func(n driveset.Notice) {
+			one.Lock()
+			defer one.Unlock()
+			tell(Notice(n))
+		}
+	}
+	s.pools, err = pools.Open(ctx, lists, &pools.Options{Set: *under, SetDrives: s.opt.SetDrives})
 	if err != nil {
 		if endedByContext(err) {
 			return nil, err
@@ -178,14 +308,21 @@ func open(ctx context.Context, places []driveset.Place, o *Options, under *drive
 		}
 		return nil, &Error{Op: "open", Err: translate(err)}
 	}
-	s.set = set
-	if set.Created() && !under.Memory {
-		s.opt.Logger.WarnContext(ctx, "created a new store", "drives", len(places), "deployment", set.Deployment().String())
+	if each := s.drives(); s.opt.Parity != nil && *s.opt.Parity > each/2 {
+		err := fmt.Errorf("%w: parity of %d drives is 0 to %d, not %d", ErrInvalidArgument, each, each/2, *s.opt.Parity)
+		return nil, &Error{Op: "open", Err: errors.Join(err, s.pools.Close())}
+	}
+	if s.Created() && !under.Memory {
+		s.opt.Logger.WarnContext(ctx, "created a new store", "drives", len(lists[0]), "deployment", s.first().Deployment().String())
 	}
 	background, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	if !s.opt.ManualRun {
 		s.wg.Go(func() { s.expire(background) })
+		s.wg.Go(func() { s.widenAll(background) })
+		if !under.ReadOnly && s.pools.Table().Only() == nil {
+			s.wg.Go(func() { s.settle(background) })
+		}
 	}
 	return s, nil
 }
@@ -210,7 +347,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.cancel()
-	err := s.set.Close()
+	err := s.pools.Close()
 	s.wg.Wait()
 	if err != nil {
 		return &Error{Op: "close", Err: err}
@@ -229,8 +366,9 @@ func (s *Store) Run(ctx context.Context) error {
 		return ctx.Err()
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.set.Run(ctx) })
-	g.Go(func() error { s.expire(ctx); return ctx.Err() })
+	g.Go(func() error { return s.pools.Run(ctx) })
+	g.Go(func() error { s.settle(ctx); s.expire(ctx); return ctx.Err() })
+	g.Go(func() error { s.widenAll(ctx); return ctx.Err() })
 	return g.Wait()
 }
 
@@ -258,7 +396,7 @@ func (s *Store) expire(ctx context.Context) {
 }
 
 // Created says that opening the store created it.
-func (s *Store) Created() bool { return s.set.Created() }
+func (s *Store) Created() bool { return s.pools.Created() }
 
 // Now is the store's clock, UTC.
 func (s *Store) Now() time.Time { return s.opt.Clock().UTC() }
@@ -311,7 +449,10 @@ func (o *operation) wrap(err error) error {
 // them over.
 type hold struct {
 	unlock func()
-	given  bool // to the set, which unlocks when an outcome is settled
+	given  bool          // to the set, which unlocks when an outcome is settled
+	set    *driveset.Set // in which the change is made
+	b      *bucket       // that it is in; nil: it is about buckets
+	free   bool          // the key is in no set: any that would take it will do
 }
 
 func (h *hold) release() {
@@ -332,8 +473,13 @@ func (s *Store) commit(ctx context.Context, h *hold, c driveset.Change, writes f
 		c.Writes, err = writes(at, owner)
 		return c, err
 	}
+	if h.b != nil && h.set != s.first() {
+		if err := s.copyBucket(ctx, h.set, h.b); err != nil {
+			return err
+		}
+	}
 	for range commitTries {
-		_, err := s.set.Commit(ctx, h.unlock, build)
+		_, err := h.set.Commit(ctx, h.unlock, build)
 		if errors.Is(err, driveset.ErrOutcomeUnknown) {
 			h.given = true
 			return err
@@ -348,131 +494,4 @@ func (s *Store) commit(ctx context.Context, h *hold, c driveset.Change, writes f
 		}
 	}
 	return fmt.Errorf("%w: drives failed while it was written", ErrUnavailable)
-}
-
-// Mode is what a store can do now.
-type Mode = driveset.Mode
-
-// The modes.
-const (
-	Closed   = driveset.Closed
-	ReadOnly = driveset.ReadOnly
-	Serving  = driveset.Serving
-)
-
-// DriveStatus is how a drive stands to the store.
-type DriveStatus = driveset.DriveStatus
-
-// Health is what a store knows of itself.
-type Health struct {
-	Mode     Mode
-	Reason   string // of ReadOnly
-	Degraded bool   // fewer drives than there are hold everything
-	Needed   int    // drives in-sync that writing needs
-	Drives   []DriveHealth
-	Damage   []Finding // found by reads, the newest last, a bounded number
-}
-
-// DriveHealth is what a store knows of a drive.
-type DriveHealth struct {
-	Path   string
-	ID     string // hex, "" not known
-	Slot   int    // −1 not known
-	Status DriveStatus
-	Err    error // why it is not in-sync
-	Since  time.Time
-	Total  uint64 // bytes
-	Free   uint64 // bytes that writes may still take
-}
-
-// Finding is something that is not as it should be. Whatever could be served
-// was served.
-type Finding struct {
-	Kind string // drive, shard, record or log
-	Path string // of the drive, "" where it is none
-	Key  string // "" not known
-	Text string
-	Lost bool // can not be read at all with the drives that are there
-}
-
-// Capacity is space for objects, in their bytes: parity is counted.
-type Capacity struct{ Total, Free, Used uint64 }
-
-// Health tells how the store is, without asking the drives.
-func (s *Store) Health() Health {
-	h := s.set.Health()
-	out := Health{Mode: h.Mode, Reason: h.Reason, Degraded: h.Degraded, Needed: h.Needed}
-	for _, d := range h.Drives {
-		drive := DriveHealth{Path: d.Path, Slot: d.Slot, Status: d.Status, Err: d.Err, Since: d.Since, Total: d.Usage.Total, Free: d.Usage.Free}
-		if !d.ID.IsZero() {
-			drive.ID = d.ID.String()
-		}
-		out.Drives = append(out.Drives, drive)
-	}
-	for _, f := range h.Damage {
-		out.Damage = append(out.Damage, finding(f))
-	}
-	return out
-}
-
-func finding(f driveset.Finding) Finding {
-	return Finding{Kind: f.Kind.String(), Path: f.Drive, Key: f.Key, Text: f.Text, Lost: f.Lost}
-}
-
-// Capacity tells how much the store can hold, as its fullest drive allows.
-func (s *Store) Capacity(ctx context.Context) (c Capacity, err error) {
-	op := s.begin("capacity", "", "", "")
-	defer op.end(&err)
-	if s.closed.Load() {
-		return Capacity{}, ErrClosed
-	}
-	if err := ctx.Err(); err != nil {
-		return Capacity{}, err
-	}
-	var total, free uint64
-	known := 0
-	for _, d := range s.set.Health().Drives {
-		if d.Usage.Total == 0 {
-			continue
-		}
-		if known++; known == 1 || d.Usage.Free < free {
-			free = d.Usage.Free
-		}
-		if known == 1 || d.Usage.Total < total {
-			total = d.Usage.Total
-		}
-	}
-	if known == 0 {
-		return Capacity{}, ErrUnavailable
-	}
-	n := s.set.Drives()
-	parity := quorum.DefaultParity(n)
-	if s.opt.Parity != nil {
-		parity = *s.opt.Parity
-	}
-	k := uint64(n - parity)
-	return Capacity{Total: k * total, Free: k * free, Used: k * (total - min(free, total))}, nil
-}
-
-// Check reads everything that the store holds and gives what is not as it
-// should be. It takes as long as reading everything takes; an error ends it.
-func (s *Store) Check(ctx context.Context) iter.Seq2[Finding, error] {
-	return func(yield func(Finding, error) bool) {
-		op := s.begin("check", "", "", "")
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		stopped := false
-		err := s.set.Check(ctx, func(f driveset.Finding) {
-			if !stopped && !yield(finding(f), nil) {
-				stopped = true
-				cancel()
-			}
-		})
-		if stopped {
-			err = nil
-		}
-		if op.end(&err); err != nil {
-			yield(Finding{}, err)
-		}
-	}
 }

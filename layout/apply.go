@@ -75,8 +75,11 @@ type change struct {
 }
 
 func (c *change) build(b *Batch) error {
-	if b.Copy != nil && (b.Undo != nil || len(b.Entries) > 0 || b.Stable != nil) {
-		return fmt.Errorf("%w: a copy stands alone in its batch", ErrBadRecord)
+	if (b.Copy != nil || len(b.Mend) > 0) && (b.Undo != nil || len(b.Entries) > 0 || b.Stable != nil) {
+		return fmt.Errorf("%w: a copy, or a mend, stands alone in its batch", ErrBadRecord)
+	}
+	if err := c.mend(b.Mend); err != nil {
+		return err
 	}
 	if b.Undo != nil {
 		if err := c.undo(b.Undo); err != nil {
@@ -259,11 +262,21 @@ func (d *disk) shardOf(e *Entry, slot Slot) []byte {
 		if a.Data != data || !a.Inline {
 			continue
 		}
-		if shard := slices.Index(a.Drives, d.id.Drive); shard >= 0 && shard < len(a.Shards) {
+		if shard := slices.IndexFunc(a.Drives, d.standsFor); shard >= 0 && shard < len(a.Shards) {
 			return a.Shards[shard]
 		}
 	}
 	return nil
+}
+
+// standsFor tells whether what was laid out for a drive is this one's: it is that
+// drive, or succeeded it in its slot. It is for whoever has the turn.
+func (d *disk) standsFor(id DriveID) bool {
+	if id == d.id.Drive {
+		return true
+	}
+	names := d.held.State.Names
+	return d.id.Slot < len(names) && names[d.id.Slot].Drive == d.id.Drive && slices.Contains(names[d.id.Slot].Past, id)
 }
 
 func (c *change) state(s *State) error {
@@ -407,68 +420,54 @@ func (d *disk) anyKey(lo, hi Slot) (bool, error) {
 	return found, errors.Join(it.Error(), it.Close())
 }
 
-// The log's keys read forward: their position is not inverted.
-func logKey(p Position) []byte {
-	return append(binary.BigEndian.AppendUint64([]byte{typeLog}, uint64(p)), 0)
-}
-
-func parseLogKey(key []byte) (Position, error) {
-	if len(key) != 1+8+1 || key[0] != typeLog || key[9] != 0 {
-		return 0, fmt.Errorf("%w: %x is no key of the log", ErrBadRecord, head(key, 64))
-	}
-	return Position(binary.BigEndian.Uint64(key[1:])), nil
-}
-
-func logBounds() *pebble.IterOptions {
-	lo, hi := TypeRange(typeLog)
-	return &pebble.IterOptions{LowerBound: lo, UpperBound: hi}
-}
-
-func decodeLog(it *pebble.Iterator) (*Entry, error) {
-	p, err := parseLogKey(it.Key())
-	if err != nil {
-		return nil, err
-	}
-	value, err := it.ValueAndErr()
-	if err != nil {
-		return nil, err
-	}
-	return DecodeEntry(p, value)
-}
-
-// entry reads one entry of the log: ErrNotFound where it is not there.
-func (d *disk) entry(p Position) (*Entry, error) {
-	value, closer, err := d.db.Get(logKey(p))
-	if isAbsent(err) {
-		return nil, fmt.Errorf("%w: entry %d", ErrNotFound, p)
-	}
-	if err != nil {
-		return nil, err
-	}
-	e, err := DecodeEntry(p, value)
-	return e, errors.Join(err, closer.Close())
-}
-
-// Log implements Drive.
-func (d *disk) Log(ctx context.Context, from Position, limit int) ([]Entry, error) {
-	if err := d.enter(); err != nil {
-		return nil, err
-	}
-	defer d.gate.leave()
-	it, err := d.db.NewIter(logBounds())
-	if err != nil {
-		return nil, err
-	}
-	var out []Entry
-	for ok := it.SeekGE(logKey(from)); ok && len(out) < limit && err == nil; ok = it.Next() {
-		var e *Entry
-		if e, err = decodeLog(it); err == nil {
-			out = append(out, *e)
-			err = ctx.Err()
+// mend writes inline shards again.
+func (c *change) mend(items []Mend) error {
+	for i := range items {
+		m := &items[i]
+		data, err := ParseInlineSlot(m.Slot)
+		if err != nil {
+			return err
 		}
+		if stands, err := c.d.stands(m, data); err != nil {
+			return err
+		} else if !stands {
+			return fmt.Errorf("%w: nothing names %s any more", ErrNotFound, data)
+		}
+		if err := c.set(m.Slot, m.Position, KindRecord, m.Value); err != nil {
+			return err
+		}
+		c.rewrites = true
 	}
-	if err = errors.Join(err, it.Error(), it.Close()); err != nil {
-		return nil, err
+	return nil
+}
+
+// stands tells whether an inline shard is still wanted where it was.
+func (d *disk) stands(m *Mend, data DataID) (bool, error) {
+	kind, _, err := d.raw(m.Slot, m.Position)
+	if err != nil || kind == KindRecord {
+		return err == nil, err
 	}
-	return out, nil
+	if m.Named == nil || m.Position == 0 || m.Position > m.NamedAt {
+		return false, nil
+	}
+	kind, value, err := d.raw(m.Named, m.NamedAt)
+	if err != nil || kind != KindRecord {
+		return false, err
+	}
+	r, err := DecodeRecord(value)
+	return err == nil && r.Place.Kind == PlaceInline && r.Place.Data == data, err
+}
+
+// raw gives what stands at a key; no kind where there is nothing.
+func (d *disk) raw(slot Slot, p Position) (Kind, []byte, error) {
+	value, closer, err := d.db.Get(slot.key(p))
+	if isAbsent(err) {
+		return 0, nil, nil
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	kind, content, err := splitValue(value)
+	content = append([]byte(nil), content...)
+	return kind, content, errors.Join(err, closer.Close())
 }

@@ -43,14 +43,29 @@ func fullRecord() *layout.Record {
 	}
 }
 
+// accessRecord has what was added after the format was frozen, too.
+func accessRecord() *layout.Record {
+	r := fullRecord()
+	r.Access = []byte("who may \xff\x00")
+	return r
+}
+
 func partsRecord() *layout.Record {
 	return &layout.Record{Head: layout.Head{Version: 1}, Body: layout.Body{Place: layout.Place{
 		Kind: layout.PlaceParts, Upload: someUpload, Parts: 7, Size: 35, Runs: []layout.Run{{First: 1, Count: 6, Size: 5}, {First: 9, Count: 1, Size: 5}},
 	}}}
 }
 
+func grownRecord() *layout.Record {
+	r := partsRecord()
+	r.Place.Kind, r.Place.Size = layout.PlaceGrown, 45
+	r.Place.Pieces = []layout.Piece{{Upload: layout.UploadID{Epoch: 1, Position: 5}, Parts: 2, Size: 7}, {Upload: someUpload, Parts: 1, Size: 3}}
+	r.Offset = 7
+	return r
+}
+
 func TestRecord(t *testing.T) {
-	for _, r := range []*layout.Record{fullRecord(), partsRecord(), {}, {Head: layout.Head{Version: 1, Flags: layout.FlagMarker}}} {
+	for _, r := range []*layout.Record{fullRecord(), accessRecord(), grownRecord(), partsRecord(), {}, {Head: layout.Head{Version: 1, Flags: layout.FlagMarker}}} {
 		value, err := layout.EncodeRecord(r)
 		require.NoError(t, err)
 		again, err := layout.AppendRecord([]byte("before"), r)
@@ -83,7 +98,7 @@ func body(t *testing.T, m any) []byte {
 }
 
 func TestUnknownIsKeptOrRefused(t *testing.T) {
-	value := body(t, map[uint64]any{2: []byte("text/plain"), 0: 1, 13: "new", 900: []int{1, 2}})
+	value := body(t, map[uint64]any{2: []byte("text/plain"), 0: 1, 15: "new", 900: []int{1, 2}})
 	r, err := layout.DecodeRecord(value)
 	require.NoError(t, err)
 	require.Equal(t, "text/plain", r.ContentType)
@@ -97,7 +112,7 @@ func TestUnknownIsKeptOrRefused(t *testing.T) {
 	_, err = layout.EncodeRecord(r)
 	require.ErrorIs(t, err, layout.ErrBadRecord, "known after all")
 
-	place := map[uint64]any{1: 2, 2: make([]byte, 24), 4: make([]byte, 8), 9: 1}
+	place := map[uint64]any{1: 2, 2: make([]byte, 24), 4: make([]byte, 8), 10: 1}
 	place[2].([]byte)[0] = 1
 	for why, m := range map[string]any{
 		"place with an unknown key": map[uint64]any{1: place, 40: 1},
@@ -147,6 +162,25 @@ func TestBadRecords(t *testing.T) {
 	bad(func(r *layout.Record) { r.Place.Drives = make([]layout.DriveID, 17) })
 	bad(func(r *layout.Record) { r.Place.Size = -1 })
 	bad(func(r *layout.Record) { r.Place.Kind = layout.PlaceParts })
+	bad(func(r *layout.Record) { r.Offset = -1 })
+	bad(func(r *layout.Record) { r.Place = grownRecord().Place; r.Place.Kind = layout.PlaceParts })
+	for why, change := range map[string]func(p *layout.Place){
+		"no pieces":          func(p *layout.Place) { p.Pieces = nil },
+		"too many":           func(p *layout.Place) { p.Pieces = make([]layout.Piece, layout.MaxPieces+1) },
+		"of no upload":       func(p *layout.Place) { p.Pieces[0].Upload = layout.UploadID{} },
+		"without parts":      func(p *layout.Place) { p.Pieces[0].Parts = 0 },
+		"negative":           func(p *layout.Place) { p.Pieces[0].Size = -1 },
+		"larger than all":    func(p *layout.Place) { p.Pieces[0].Size = 46 },
+		"parts of no upload": func(p *layout.Place) { p.Upload, p.Size = layout.UploadID{}, 10 },
+		"bytes before it":    func(p *layout.Place) { p.Upload, p.Parts, p.Runs = layout.UploadID{}, 0, nil },
+		"an upload of none":  func(p *layout.Place) { p.Parts = 0 },
+		"with a data id":     func(p *layout.Place) { p.Data = someData },
+	} {
+		r := grownRecord()
+		change(&r.Place)
+		_, err := layout.EncodeRecord(r)
+		require.ErrorIs(t, err, layout.ErrBadRecord, why)
+	}
 	bad(func(r *layout.Record) { r.Metadata["x"] = string(make([]byte, layout.MaxRecord)) })
 	for why, m := range map[string]any{
 		"drive ids of odd length": map[uint64]any{1: map[uint64]any{1: 2, 2: []byte("012345678901234567890123"), 4: make([]byte, 9)}},
@@ -167,7 +201,7 @@ func TestBadRecords(t *testing.T) {
 func TestSessionsAndBuckets(t *testing.T) {
 	s := &layout.Session{
 		Begun: someTime, ContentType: "c", Headers: map[string]string{"h": "1"}, Metadata: map[string]string{"m": "\xff"}, Tags: map[string]string{"t": ""},
-		Retention: layout.Retention{Mode: 1, Until: someTime}, LegalHold: true, Storage: 3, ChecksumAlgo: 2, ChecksumType: 1, Owner: "o", Parity: 255,
+		Retention: layout.Retention{Mode: 1, Until: someTime}, LegalHold: true, Storage: 3, ChecksumAlgo: 2, ChecksumType: 1, Owner: "o", Parity: 255, Access: []byte("\xff"),
 		Unknown: map[uint64][]byte{99: {0x01}},
 	}
 	value, err := layout.EncodeSession(s)

@@ -123,7 +123,7 @@ func (d *disk) open(ctx context.Context, create bool) error {
 	if _, err := d.space.Measure(); err != nil {
 		return err
 	}
-	db, err := index.Open(d.latch.Index(), d.fs.PathJoin(d.path, nameIndex), d.indexOptions(create, false))
+	db, err := index.Open(d.latch.Index(), d.fs.PathJoin(d.path, nameIndex), d.indexOptions(create, d.opts.ReadOnly))
 	if err != nil {
 		return errors.Join(indexError(err), d.latch.Err())
 	}
@@ -397,6 +397,9 @@ func (d *disk) promised(p Promise) error {
 
 // mutate waits for the turn and the index; done gives both back.
 func (d *disk) mutate(ctx context.Context) (done func(), err error) {
+	if d.opts.ReadOnly {
+		return nil, ErrReadOnly
+	}
 	if err := takeTurn(ctx, d.turn); err != nil {
 		return nil, err
 	}
@@ -475,6 +478,9 @@ func (d *disk) Probe(ctx context.Context) (Usage, error) {
 	u, err := d.space.Measure()
 	if err == nil && u.Free < u.Reserve && d.shrinks.Swap(false) {
 		_, err = d.db.AsyncFlush() // what was removed takes its space until tables without it are written
+	}
+	if d.opts.ReadOnly {
+		u.Free = 0
 	}
 	return Usage{Total: u.Total, Free: u.Free, Reserve: u.Reserve, IndexSize: d.db.Metrics().DiskSpaceUsage()}, err
 }

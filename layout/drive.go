@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // Drive is one drive of a set. Implementations hold to layout/drivetest.
@@ -81,6 +82,14 @@ type Identity struct {
 	Drive      DriveID
 }
 
+// Inspector is a drive whose index can be read whole. Drives of this package are.
+type Inspector interface {
+	// Inspect reads every block and every key of the index, of whatever age, and
+	// reports what does not hold its checksum (ErrCorruptIndex) or can not be
+	// decoded. An error means that it could not go on.
+	Inspect(ctx context.Context, report func(error)) error
+}
+
 // Batch is what Apply writes in one synced, atomic step, in this order.
 type Batch struct {
 	Undo    *Undo    // first: entries from the top are undone
@@ -91,6 +100,8 @@ type Batch struct {
 	// Copy is a step of an index copy. It stands alone in its batch but for
 	// State and Seal.
 	Copy *Copy
+	// Mend stands alone in its batch.
+	Mend []Mend
 	// Reserve lets the batch use the space that is kept back: deletes, aborts,
 	// states, seals, marks.
 	Reserve bool
@@ -112,6 +123,17 @@ type Copy struct {
 	// End removes the rebuild mark: the stable mark is then what was reached,
 	// and the removal mark is P.
 	End bool
+}
+
+// Mend writes an inline shard of this drive again, as it was: at its own slot and
+// at the position of the entry that brought it. It is no entry, since the bytes
+// are what they have always been. A drive refuses it (ErrNotFound) unless there is
+// something at that key, or a record that names the data at the one given: so that
+// nothing is put back that was removed meanwhile.
+type Mend struct {
+	Item
+	Named   Slot     // of a record that names the data; may be nil
+	NamedAt Position // of that record
 }
 
 // Undo removes what the entries above To wrote. From must be the newest entry
@@ -204,6 +226,13 @@ type Shards interface {
 	// Remove unlinks the shard file of a write that was never committed by
 	// this owner. No error when there is none.
 	Remove(ctx context.Context, p Promise, data DataID) error
+	// Discard puts aside the shard file of a write of an owner before this one, if
+	// no key of any kind says that somebody uses it: what else is there is
+	// refused with ErrExists. Looking and doing are one step. Leftovers of files
+	// that were being replaced go too. ErrNotFound where there is no file.
+	Discard(ctx context.Context, p Promise, data DataID, reason string) error
+	// Expire removes what was put aside before a time, and says how many.
+	Expire(ctx context.Context, p Promise, before time.Time) (int, error)
 }
 
 // ShardRef is what a record says of a shard.
@@ -225,7 +254,12 @@ type ShardHeader struct {
 	Shard      int
 	DataShards int
 	Parity     int
-	Replace    bool // not stored
+
+	// Not stored. Replace: a file of that name is replaced when the new one is
+	// complete and synced. With a reason in Aside it then goes to quarantine, else
+	// it is gone.
+	Replace bool
+	Aside   string
 }
 
 // Trailer ends a shard file.
@@ -258,6 +292,7 @@ var (
 	ErrBroken       = errors.New("the drive failed and takes no further change until it is opened again")
 	ErrNoSpace      = errors.New("no space left on the drive")
 	ErrClosed       = errors.New("the drive is closed")
+	ErrReadOnly     = errors.New("the drive was opened for reading only")
 	ErrGone         = errors.New("the drive is no longer at its place")
 	ErrNotFound     = errors.New("not found on the drive")
 	ErrExists       = errors.New("already on the drive")

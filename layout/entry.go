@@ -1,10 +1,13 @@
 package layout
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/sherd-storage/sherd/layout/internal/wire"
 	"github.com/zeebo/blake3"
 )
@@ -340,4 +343,70 @@ func DecodeEntry(p Position, value []byte) (*Entry, error) {
 		})
 	}
 	return e, e.Check()
+}
+
+// The log's keys read forward: their position is not inverted.
+func logKey(p Position) []byte {
+	return append(binary.BigEndian.AppendUint64([]byte{typeLog}, uint64(p)), 0)
+}
+
+func parseLogKey(key []byte) (Position, error) {
+	if len(key) != 1+8+1 || key[0] != typeLog || key[9] != 0 {
+		return 0, fmt.Errorf("%w: %x is no key of the log", ErrBadRecord, head(key, 64))
+	}
+	return Position(binary.BigEndian.Uint64(key[1:])), nil
+}
+
+func logBounds() *pebble.IterOptions {
+	lo, hi := TypeRange(typeLog)
+	return &pebble.IterOptions{LowerBound: lo, UpperBound: hi}
+}
+
+func decodeLog(it *pebble.Iterator) (*Entry, error) {
+	p, err := parseLogKey(it.Key())
+	if err != nil {
+		return nil, err
+	}
+	value, err := it.ValueAndErr()
+	if err != nil {
+		return nil, err
+	}
+	return DecodeEntry(p, value)
+}
+
+// entry reads one entry of the log: ErrNotFound where it is not there.
+func (d *disk) entry(p Position) (*Entry, error) {
+	value, closer, err := d.db.Get(logKey(p))
+	if isAbsent(err) {
+		return nil, fmt.Errorf("%w: entry %d", ErrNotFound, p)
+	}
+	if err != nil {
+		return nil, told(err)
+	}
+	e, err := DecodeEntry(p, value)
+	return e, errors.Join(err, closer.Close())
+}
+
+// Log implements Drive.
+func (d *disk) Log(ctx context.Context, from Position, limit int) ([]Entry, error) {
+	if err := d.enter(); err != nil {
+		return nil, err
+	}
+	defer d.gate.leave()
+	it, err := d.db.NewIter(logBounds())
+	if err != nil {
+		return nil, err
+	}
+	var out []Entry
+	for ok := it.SeekGE(logKey(from)); ok && len(out) < limit && err == nil; ok = it.Next() {
+		var e *Entry
+		if e, err = decodeLog(it); err == nil {
+			out = append(out, *e)
+			err = ctx.Err()
+		}
+	}
+	if err = errors.Join(err, it.Error(), it.Close()); err != nil {
+		return nil, told(err)
+	}
+	return out, nil
 }

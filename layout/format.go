@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"time"
 
@@ -54,6 +55,9 @@ func (p *Claimed) generation() (uint64, error) {
 // format.json is written last, so an error or a crash leaves a place that may
 // be formatted again.
 func (p *Claimed) Format(ctx context.Context, id Identity, state State) error {
+	if p.opts.ReadOnly {
+		return ErrReadOnly
+	}
 	if err := p.take(ctx); err != nil {
 		return err
 	}
@@ -203,10 +207,7 @@ func quarantine(fsys vfs.FS, drive, from, name, reason string, now time.Time) er
 		}
 		free = fmt.Sprintf("%s.%d", name, n)
 	}
-	text, err := json.MarshalIndent(struct {
-		Reason string    `json:"reason"`
-		Time   time.Time `json:"time"`
-	}{reason, now.UTC()}, "", "  ")
+	text, err := json.MarshalIndent(quarantineNote{reason, now.UTC()}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -220,6 +221,29 @@ func quarantine(fsys vfs.FS, drive, from, name, reason string, now time.Time) er
 		return errors.Join(err, removeFile(fsys, fsys.PathJoin(dir, free+".json")))
 	}
 	return syncDir(fsys, dir)
+}
+
+// quarantineNote says why something is in quarantine, and since when.
+type quarantineNote struct {
+	Reason string    `json:"reason"`
+	Time   time.Time `json:"time"`
+}
+
+// putAsideAt reads from a note since when the thing is in quarantine.
+func putAsideAt(fsys vfs.FS, path string) (time.Time, error) {
+	f, err := fsys.Open(path)
+	if err != nil {
+		return time.Time{}, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFormatFile))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return time.Time{}, err
+	}
+	var note quarantineNote
+	if err := json.Unmarshal(data, &note); err != nil {
+		return time.Time{}, err
+	}
+	return note.Time, nil
 }
 
 // makeDirs makes a directory and those above it, durably.

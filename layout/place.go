@@ -52,8 +52,11 @@ type Options struct {
 	// TrustLocks opens drives also where the operating system's locks can not
 	// be relied on (NFS, SMB, FUSE): two processes may then write at once.
 	TrustLocks bool
-	Memory     bool             // the file system is in memory
-	Now        func() time.Time // nil: time.Now
+	Memory     bool // the file system is in memory
+	// ReadOnly changes no byte: nothing is made or written, a change is refused
+	// with ErrReadOnly. The lock is one that others who only read may hold too.
+	ReadOnly bool
+	Now      func() time.Time // nil: time.Now
 }
 
 func (o *Options) filled() Options {
@@ -67,7 +70,7 @@ func (o *Options) filled() Options {
 	if out.Now == nil {
 		out.Now = time.Now
 	}
-	if out.Memory && out.ReserveBytes == 0 {
+	if out.ReadOnly || out.Memory && out.ReserveBytes == 0 {
 		out.ReserveBytes = -1
 	}
 	return out
@@ -123,6 +126,9 @@ type Claimed struct {
 func Claim(ctx context.Context, fsys vfs.FS, path string, o *Options) (*Claimed, error) {
 	p := &Claimed{fs: fsys, path: path, opts: o.filled(), turn: make(chan struct{}, 1)}
 	p.onDisk = pebblevfs.Root(fsys) == vfs.OS()
+	if p.opts.ReadOnly {
+		p.fs = vfs.ReadOnly(fsys)
+	}
 	if err := p.Look(ctx); err != nil {
 		return nil, errors.Join(err, p.unlock())
 	}
@@ -199,7 +205,7 @@ func (p *Claimed) look() error {
 	if err != nil {
 		return err
 	}
-	if condition == Missing {
+	if condition == Missing || condition == Empty && p.opts.ReadOnly { // where nothing is there is nothing to lock
 		err = p.unlock()
 	} else if err = p.relock(); err == nil {
 		condition, id, err = p.inspect() // what it is now that nobody else changes it

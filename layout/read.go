@@ -3,6 +3,7 @@ package layout
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -70,7 +71,7 @@ func (p *pool) take(at Position) (*walker, error) {
 	p.mu.Unlock()
 	it, err := p.db.NewIter(nil)
 	if err != nil {
-		return nil, err
+		return nil, told(err)
 	}
 	return &walker{it: it, upto: last, epoch: epoch}, nil
 }
@@ -179,13 +180,13 @@ func (r *reader) Get(slot Slot, at Position) (Item, bool, error) {
 		}
 		value, verdict, err := h.meet(w.it, p)
 		if err != nil || verdict == gone {
-			return Item{}, false, err
+			return Item{}, false, told(err)
 		}
 		if verdict == live {
 			return Item{Slot: slot, Position: p, Value: append([]byte(nil), value...)}, true, nil
 		}
 	}
-	return Item{}, false, w.it.Error()
+	return Item{}, false, told(w.it.Error())
 }
 
 // Latest implements Reader.
@@ -208,13 +209,13 @@ func (r *reader) Latest(bucket BucketID, key string, at Position) (Item, bool, e
 		h.of(s)
 		value, verdict, err := h.meet(w.it, p)
 		if err != nil {
-			return Item{}, false, err
+			return Item{}, false, told(err)
 		}
 		if verdict == live {
 			return Item{Slot: append(Slot(nil), s...), Position: p, Value: append([]byte(nil), value...)}, true, nil
 		}
 	}
-	return Item{}, false, w.it.Error()
+	return Item{}, false, told(w.it.Error())
 }
 
 // Raw implements Reader.
@@ -230,14 +231,22 @@ func (r *reader) Raw(slot Slot, position Position) (Kind, []byte, bool, error) {
 	defer r.d.pool.give(w)
 	r.buf = slot.appendKey(r.buf[:0], position)
 	if !w.it.SeekPrefixGE(r.buf) || string(w.it.Key()) != string(r.buf) {
-		return 0, nil, false, w.it.Error()
+		return 0, nil, false, told(w.it.Error())
 	}
 	value, err := w.it.ValueAndErr()
 	if err != nil {
-		return 0, nil, false, err
+		return 0, nil, false, told(err)
 	}
 	kind, content, err := splitValue(value)
 	return kind, append([]byte{}, content...), err == nil, err
+}
+
+// told is an error of reading the index, as callers know it.
+func told(err error) error {
+	if err != nil && pebble.IsCorruptionError(err) && !errors.Is(err, ErrCorruptIndex) {
+		return fmt.Errorf("%w: %w", ErrCorruptIndex, err)
+	}
+	return err
 }
 
 func splitValue(value []byte) (Kind, []byte, error) {
@@ -352,7 +361,7 @@ func (c *cursor) move(step func() bool) bool {
 		c.h.of(s)
 		value, verdict, err := c.h.meet(c.it, p)
 		if err != nil {
-			c.err = err
+			c.err = told(err)
 			return false
 		}
 		if verdict == live {
@@ -363,7 +372,7 @@ func (c *cursor) move(step func() bool) bool {
 			return true
 		}
 	}
-	c.item, c.err = Item{}, c.it.Error()
+	c.item, c.err = Item{}, told(c.it.Error())
 	return false
 }
 

@@ -1,6 +1,12 @@
 package layout
 
-import "time"
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sherd-storage/sherd/layout/internal/index"
+)
 
 // Record is what the index holds of a version of an object, and of a part of
 // an upload. On disk it is a fixed head, read without decoding the rest, and a
@@ -69,6 +75,8 @@ type Body struct {
 	ForeignID   string      // the version id, where it came from elsewhere
 	Owner       string      // identity that wrote it, "" unknown
 	Part        uint32      // part number, in a part's record
+	Access      []byte      // who may do what with the version, in words that are its users' matter
+	Offset      int64       // in its piece, of a part that was appended
 	Unknown     map[uint64][]byte
 }
 
@@ -104,6 +112,7 @@ const (
 	PlaceFile    PlaceKind = 2 // one shard file a drive
 	PlaceSegment PlaceKind = 3 // reserved: inside a file shared with others
 	PlaceParts   PlaceKind = 4 // in the parts of an upload
+	PlaceGrown   PlaceKind = 5 // in the pieces that were appended, behind the parts of an upload if it was begun as one
 )
 
 // Place says where an object's bytes are: its shards by drive, or the parts
@@ -115,9 +124,39 @@ type Place struct {
 	Drives []DriveID // who has which shard: shard i is on Drives[i]
 	Size   int64     // bytes erasure-coded, after transforms
 
-	Upload UploadID // PlaceParts
-	Runs   []Run    // PlaceParts: sizes by runs; empty when they stand at the upload's sizes slot
-	Parts  uint32   // PlaceParts: how many parts in all
+	Upload UploadID // PlaceParts, and PlaceGrown out of one
+	Runs   []Run    // likewise: sizes by runs; empty when they stand at the upload's sizes slot
+	Parts  uint32   // likewise: how many parts of Upload in all
+	Pieces []Piece  // PlaceGrown, in the order of the bytes
+}
+
+// Piece is the parts 1 to Parts of an upload that was never a session. Each part
+// says at which offset of the piece it begins.
+type Piece struct {
+	Upload UploadID
+	Parts  uint32
+	Size   int64
+}
+
+// PartsInAll counts the parts of an object in parts; 0 if it is in one piece.
+func (p *Place) PartsInAll() int {
+	n := int(p.Parts)
+	for _, piece := range p.Pieces {
+		n += int(piece.Parts)
+	}
+	return n
+}
+
+// Uploads gives the uploads whose parts hold the bytes.
+func (p *Place) Uploads() []UploadID {
+	var out []UploadID
+	if !p.Upload.IsZero() {
+		out = append(out, p.Upload)
+	}
+	for _, piece := range p.Pieces {
+		out = append(out, piece.Upload)
+	}
+	return out
 }
 
 // Run is Count parts with consecutive numbers from First on, each Size bytes.
@@ -147,6 +186,7 @@ type Session struct {
 	ChecksumType uint8
 	Owner        string
 	Parity       uint8 // wanted; 255 the store's default
+	Access       []byte
 	Unknown      map[uint64][]byte
 }
 
@@ -161,4 +201,84 @@ type Bucket struct {
 	Owner      string
 	Region     string
 	Unknown    map[uint64][]byte
+}
+
+var _ Inspector = (*disk)(nil)
+
+// Inspect implements Inspector.
+func (d *disk) Inspect(ctx context.Context, report func(error)) error {
+	if err := d.enter(); err != nil {
+		return err
+	}
+	defer d.gate.leave()
+	err := index.Verify(ctx, d.db, d.fs, d.fs.PathJoin(d.path, nameIndex), func(table string, err error) {
+		report(fmt.Errorf("%w: table %s: %w", ErrCorruptIndex, table, err))
+	})
+	if err != nil {
+		return err
+	}
+	it, err := d.db.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	for ok, n := it.First(), 1; ok; ok, n = it.Next(), n+1 {
+		if n%1024 == 0 && ctx.Err() != nil {
+			break
+		}
+		value, err := it.ValueAndErr()
+		if err == nil {
+			err = decodable(it.Key(), value)
+		}
+		if err != nil {
+			report(fmt.Errorf("key %x of the index: %w", head(it.Key(), 64), told(err)))
+		}
+	}
+	if err := it.Close(); err != nil { // what it met on its way, too
+		report(fmt.Errorf("reading the index: %w", told(err)))
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// decodable tells whether a key and its value are what FORMAT.md says. Those of
+// the state were decoded when the drive was opened.
+func decodable(key, value []byte) error {
+	switch key[0] {
+	case typeState:
+		return nil
+	case typeLog:
+		p, err := parseLogKey(key)
+		if err == nil {
+			_, err = DecodeEntry(p, value)
+		}
+		return err
+	}
+	slot, _, ok := splitKey(key)
+	if !ok {
+		return ErrBadRecord
+	}
+	if err := CheckSlot(slot); err != nil {
+		return err
+	}
+	kind, content, err := splitValue(value)
+	if err != nil || kind != KindRecord {
+		return err
+	}
+	switch Slot(slot).Type() {
+	case TypeVersion, TypePart:
+		_, err = DecodeRecord(content)
+	case TypeUpload:
+		_, err = DecodeSession(content)
+	case TypeSizes:
+		_, err = DecodeRuns(content)
+	case TypeName, TypeAlias:
+		_, err = DecodePosition(content)
+	case TypeDocument:
+		if _, name, _ := ParseDocumentSlot(slot); name == "" {
+			_, err = DecodeBucket(content)
+		}
+	}
+	return err
 }

@@ -14,11 +14,12 @@ import (
 const (
 	MaxRecord = 512 << 10 // a version's, part's, session's or bucket's record
 	MaxRuns   = 10_000    // as many as an upload may have parts
+	MaxPieces = 64        // of one object
 
 	headBytes     = 59
 	recordVersion = 1
-	bodyKeys      = 12
-	sessionKeys   = 12
+	bodyKeys      = 14
+	sessionKeys   = 13
 	bucketKeys    = 8
 )
 
@@ -47,15 +48,22 @@ type (
 		Count uint32
 		Size  int64
 	}
+	wirePiece struct {
+		_      struct{} `cbor:",toarray"`
+		Upload []byte
+		Parts  uint32
+		Size   int64
+	}
 	wirePlace struct {
-		Kind   PlaceKind `cbor:"1,keyasint,omitempty"`
-		Data   []byte    `cbor:"2,keyasint,omitempty"`
-		Parity uint8     `cbor:"3,keyasint,omitempty"`
-		Drives []byte    `cbor:"4,keyasint,omitempty"`
-		Size   int64     `cbor:"5,keyasint,omitempty"`
-		Upload []byte    `cbor:"6,keyasint,omitempty"`
-		Runs   []wireRun `cbor:"7,keyasint,omitempty"`
-		Parts  uint32    `cbor:"8,keyasint,omitempty"`
+		Kind   PlaceKind   `cbor:"1,keyasint,omitempty"`
+		Data   []byte      `cbor:"2,keyasint,omitempty"`
+		Parity uint8       `cbor:"3,keyasint,omitempty"`
+		Drives []byte      `cbor:"4,keyasint,omitempty"`
+		Size   int64       `cbor:"5,keyasint,omitempty"`
+		Upload []byte      `cbor:"6,keyasint,omitempty"`
+		Runs   []wireRun   `cbor:"7,keyasint,omitempty"`
+		Parts  uint32      `cbor:"8,keyasint,omitempty"`
+		Pieces []wirePiece `cbor:"9,keyasint,omitempty"`
 	}
 	wireBody struct {
 		Place       *wirePlace        `cbor:"1,keyasint,omitempty"`
@@ -70,6 +78,8 @@ type (
 		ForeignID   string            `cbor:"10,keyasint,omitempty"`
 		Owner       string            `cbor:"11,keyasint,omitempty"`
 		Part        uint32            `cbor:"12,keyasint,omitempty"`
+		Access      []byte            `cbor:"13,keyasint,omitempty"`
+		Offset      int64             `cbor:"14,keyasint,omitempty"`
 	}
 	wireSession struct {
 		Begun        int64             `cbor:"1,keyasint,omitempty"`
@@ -84,6 +94,7 @@ type (
 		ChecksumType uint8             `cbor:"10,keyasint,omitempty"`
 		Owner        string            `cbor:"11,keyasint,omitempty"`
 		Parity       uint8             `cbor:"12,keyasint,omitempty"`
+		Access       []byte            `cbor:"13,keyasint,omitempty"`
 	}
 	wireBucket struct {
 		ID         uint64 `cbor:"1,keyasint,omitempty"`
@@ -110,6 +121,9 @@ func AppendRecord(dst []byte, r *Record) ([]byte, error) {
 	}
 	if err := r.Place.check(); err != nil {
 		return dst, err
+	}
+	if r.Offset < 0 {
+		return dst, fmt.Errorf("%w: a negative offset", ErrBadRecord)
 	}
 	before := len(dst)
 	dst = append(dst, recordVersion, r.Storage)
@@ -191,10 +205,13 @@ func DecodeRecord(value []byte) (*Record, error) {
 	r.Body = Body{
 		ContentType: w.ContentType, Headers: w.Headers, Metadata: w.Metadata, Tags: w.Tags,
 		Retention: w.Retention.retention(), LegalHold: w.LegalHold,
-		ForeignID: w.ForeignID, Owner: w.Owner, Part: w.Part, Unknown: unknown,
+		ForeignID: w.ForeignID, Owner: w.Owner, Part: w.Part, Access: w.Access, Offset: w.Offset, Unknown: unknown,
 	}
 	if len(w.Transforms) > 0 {
 		return nil, fmt.Errorf("%w: a record with transform %d", ErrNewerFormat, w.Transforms[0].Kind)
+	}
+	if r.Offset < 0 {
+		return nil, fmt.Errorf("%w: a negative offset", ErrBadRecord)
 	}
 	if r.Checksums, err = checksums(w.Checksums), nil; w.Place != nil {
 		r.Place, err = w.Place.place()
@@ -220,7 +237,7 @@ func (b *Body) wire() *wireBody {
 	w := &wireBody{
 		ContentType: b.ContentType, Headers: b.Headers, Metadata: b.Metadata, Tags: b.Tags,
 		Retention: wireOf(b.Retention), LegalHold: b.LegalHold,
-		ForeignID: b.ForeignID, Owner: b.Owner, Part: b.Part,
+		ForeignID: b.ForeignID, Owner: b.Owner, Part: b.Part, Access: b.Access, Offset: b.Offset,
 	}
 	for _, c := range b.Checksums {
 		w.Checksums = append(w.Checksums, wireChecksum{Algorithm: c.Algorithm, Type: c.Type, Parts: c.Parts, Value: c.Value})
@@ -266,6 +283,10 @@ func (p *Place) wire() *wirePlace {
 		id := p.Upload.Bytes()
 		w.Upload = id[:]
 	}
+	for _, piece := range p.Pieces {
+		id := piece.Upload.Bytes()
+		w.Pieces = append(w.Pieces, wirePiece{Upload: id[:], Parts: piece.Parts, Size: piece.Size})
+	}
 	return w
 }
 
@@ -287,6 +308,13 @@ func (w *wirePlace) place() (p Place, err error) {
 	default:
 		ok = false
 	}
+	for _, piece := range w.Pieces {
+		if len(piece.Upload) != UploadIDBytes {
+			ok = false
+			break
+		}
+		p.Pieces = append(p.Pieces, Piece{UploadIDFrom([UploadIDBytes]byte(piece.Upload)), piece.Parts, piece.Size})
+	}
 	if !ok {
 		return Place{}, fmt.Errorf("%w: a place with an id of the wrong length", ErrBadRecord)
 	}
@@ -304,9 +332,11 @@ func (p *Place) check() error {
 	case PlaceNone:
 		return nil
 	case PlaceInline, PlaceFile:
-		bad = p.Data.IsZero() || k < 1 || len(p.Drives) > MaxDrives || len(p.Runs) != 0 || p.Parts != 0 || !p.Upload.IsZero()
+		bad = p.Data.IsZero() || k < 1 || len(p.Drives) > MaxDrives || p.ofUpload() || len(p.Pieces) != 0
 	case PlaceParts:
-		bad = p.Upload.IsZero() || p.Parts == 0 || !p.Data.IsZero() || len(p.Drives) != 0 || p.Parity != 0
+		bad = p.Upload.IsZero() || p.Parts == 0 || !p.Data.IsZero() || len(p.Drives) != 0 || p.Parity != 0 || len(p.Pieces) != 0
+	case PlaceGrown:
+		bad = !p.Data.IsZero() || len(p.Drives) != 0 || p.Parity != 0 || !p.grown()
 	default:
 		return fmt.Errorf("%w: place kind %d", ErrNewerFormat, p.Kind)
 	}
@@ -314,6 +344,24 @@ func (p *Place) check() error {
 		return fmt.Errorf("%w: an impossible place of kind %d", ErrBadRecord, p.Kind)
 	}
 	return nil
+}
+
+// ofUpload says that the place has to do with an upload.
+func (p *Place) ofUpload() bool { return len(p.Runs) != 0 || p.Parts != 0 || !p.Upload.IsZero() }
+
+// grown says whether the pieces and what is before them can be.
+func (p *Place) grown() bool {
+	rest := p.Size
+	for _, piece := range p.Pieces {
+		if piece.Upload.IsZero() || piece.Parts == 0 || piece.Size < 0 || piece.Size > rest {
+			return false
+		}
+		rest -= piece.Size
+	}
+	if p.Upload.IsZero() && (p.ofUpload() || rest != 0) || !p.Upload.IsZero() && p.Parts == 0 {
+		return false
+	}
+	return 1 <= len(p.Pieces) && len(p.Pieces) <= MaxPieces
 }
 
 func wireRuns(in []Run) (out []wireRun) {
@@ -362,7 +410,7 @@ func EncodeSession(s *Session) ([]byte, error) {
 	return limited(appendMap(nil, &wireSession{
 		Begun: nanos(s.Begun), ContentType: s.ContentType, Headers: s.Headers, Metadata: s.Metadata, Tags: s.Tags,
 		Retention: wireOf(s.Retention), LegalHold: s.LegalHold, Storage: s.Storage,
-		ChecksumAlgo: s.ChecksumAlgo, ChecksumType: s.ChecksumType, Owner: s.Owner, Parity: s.Parity,
+		ChecksumAlgo: s.ChecksumAlgo, ChecksumType: s.ChecksumType, Owner: s.Owner, Parity: s.Parity, Access: s.Access,
 	}, s.Unknown))
 }
 
@@ -376,7 +424,7 @@ func DecodeSession(value []byte) (*Session, error) {
 	return &Session{
 		Begun: fromNanos(w.Begun), ContentType: w.ContentType, Headers: w.Headers, Metadata: w.Metadata, Tags: w.Tags,
 		Retention: w.Retention.retention(), LegalHold: w.LegalHold, Storage: w.Storage,
-		ChecksumAlgo: w.ChecksumAlgo, ChecksumType: w.ChecksumType, Owner: w.Owner, Parity: w.Parity, Unknown: unknown,
+		ChecksumAlgo: w.ChecksumAlgo, ChecksumType: w.ChecksumType, Owner: w.Owner, Parity: w.Parity, Access: w.Access, Unknown: unknown,
 	}, nil
 }
 

@@ -2,6 +2,7 @@ package layout
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -59,7 +60,7 @@ func (d *disk) Remove(ctx context.Context, p Promise, r Removal) (Removed, error
 		first, err = s.log(first, min(mark, r.KeepLog, h.Last.Position))
 	}
 	if err = errors.Join(err, it.Close()); err != nil {
-		return Removed{}, err
+		return Removed{}, told(err)
 	}
 	out := Removed{Mark: mark, Keys: s.keys, Files: len(s.files), More: more}
 	if s.batch.Empty() && mark == h.Removed {
@@ -211,13 +212,19 @@ func (s *sweep) write(e *Entry, w *Write) error {
 	return nil
 }
 
-// older deletes what the iterator stands at and all that follows of the slot,
+// older deletes what the iterator stands at, back to what the slot held before,
 // and the inline data that is named there and by nothing newer; bare says that
-// nothing newer names any.
+// nothing newer names any. What is older yet went with the entry that shadowed it:
+// to go and look would take as long as there were ever records in the slot.
 func (s *sweep) older(slot Slot, p Position, ok, bare bool) error {
 	var inline []DataID
 	_, _, version, _ := ParseVersionSlot(slot)
-	for ; ok; ok = s.it.Next() {
+	last, void := false, Position(0)
+	for ; ok && !last; ok = !last && s.it.Next() {
+		var err error
+		if last, void, err = s.before(void); err != nil {
+			return err
+		}
 		data, err := s.inlineHere(slot)
 		if err != nil {
 			return err
@@ -255,6 +262,25 @@ func (s *sweep) older(slot Slot, p Position, ok, bare bool) error {
 		}
 	}
 	return nil
+}
+
+// before tells whether the key at the iterator is what its slot held before, and
+// not a void, or what the void at the key before undid; it gives what the next key
+// may be undone by.
+func (s *sweep) before(void Position) (last bool, undone Position, err error) {
+	value, err := s.it.ValueAndErr()
+	if err != nil {
+		return false, 0, err
+	}
+	kind, content, err := splitValue(value)
+	if err != nil {
+		return false, 0, err
+	}
+	if kind == KindVoid {
+		return false, Position(binary.BigEndian.Uint64(content)), nil
+	}
+	_, at, _ := splitKey(s.it.Key())
+	return at != void, 0, nil
 }
 
 // namedFrom is the inline data that records of a slot name from a position on.

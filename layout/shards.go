@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sherd-storage/sherd/bitrot"
 	"github.com/sherd-storage/sherd/internal/vfs"
@@ -61,6 +62,9 @@ func (s *shards) ready(ctx context.Context, p *Promise) error {
 	}
 	if p == nil {
 		return nil
+	}
+	if s.d.opts.ReadOnly {
+		return ErrReadOnly
 	}
 	if err := s.d.latch.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrBroken, err)
@@ -195,11 +199,27 @@ func (w *shardWriter) finish(t *Trailer) error {
 		return problem(err)
 	}
 	if w.header.Replace {
+		// The new file is durable, if only as `<id>.tmp`. Putting the old one aside
+		// first would leave a crash with less than there was.
+		if err := w.aside(); err != nil {
+			return err
+		}
 		if err := w.s.fs.Rename(w.path, w.s.path(w.header.Data)); err != nil {
 			return problem(err)
 		}
 	}
 	return problem(syncDir(w.s.fs, w.s.dir(w.header.Data)))
+}
+
+// aside puts the file that is replaced into quarantine, if that is wanted.
+func (w *shardWriter) aside() error {
+	if w.header.Aside == "" {
+		return nil
+	}
+	if err := w.s.putAside(w.header.Data, w.header.Aside); err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return nil
 }
 
 // Abort implements ShardWriter.
@@ -380,4 +400,63 @@ func (s *shards) Remove(ctx context.Context, p Promise, data DataID) error {
 	}
 	defer s.end(data)
 	return problem(errors.Join(removeFile(s.fs, s.path(data)), removeFile(s.fs, s.path(data)+".tmp")))
+}
+
+// Discard implements Shards.
+func (s *shards) Discard(ctx context.Context, p Promise, data DataID, reason string) error {
+	done, err := s.d.mutate(ctx) // so that no entry comes between
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := s.ready(ctx, &p); err != nil {
+		return err
+	}
+	if s.d.holding().Rebuild != nil || data.Epoch >= p.Epoch {
+		return disorder("whether %s is used is not known yet", data)
+	}
+	if !s.begin(data) {
+		return fmt.Errorf("%w: %s is being written", ErrExists, data)
+	}
+	defer s.end(data)
+	if err := removeFile(s.fs, s.path(data)+".tmp"); err != nil {
+		return problem(err)
+	}
+	if used, err := s.d.anyKey(DataOwnerRange(data)); err != nil {
+		return err
+	} else if used {
+		return fmt.Errorf("%w: %s is used", ErrExists, data)
+	}
+	return s.putAside(data, reason)
+}
+
+// Expire implements Shards.
+func (s *shards) Expire(ctx context.Context, p Promise, before time.Time) (n int, err error) {
+	if err := s.ready(ctx, &p); err != nil {
+		return 0, err
+	}
+	dir := s.fs.PathJoin(s.d.path, nameQuarantine)
+	names, err := s.fs.List(dir)
+	if err != nil {
+		return 0, problem(err)
+	}
+	for _, name := range names {
+		thing, says := strings.CutSuffix(name, ".json")
+		if !says || ctx.Err() != nil {
+			continue
+		}
+		note := s.fs.PathJoin(dir, name)
+		if at, err := putAsideAt(s.fs, note); err != nil || !at.Before(before) {
+			continue // what can not be read is for people
+		}
+		// Its note goes last: what is left by a crash is found again.
+		if err := errors.Join(s.fs.RemoveAll(s.fs.PathJoin(dir, thing)), removeFile(s.fs, note)); err != nil {
+			return n, problem(err)
+		}
+		n++
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	return n, problem(syncDir(s.fs, dir))
 }

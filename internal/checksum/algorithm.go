@@ -20,14 +20,18 @@
 package checksum
 
 import (
+	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/minio/crc64nvme"
+	"github.com/zeebo/xxh3"
 )
 
 // ErrAlgorithm says that an algorithm is not known, or cannot do what is asked.
@@ -37,8 +41,7 @@ var ErrAlgorithm = errors.New("checksum algorithm not supported")
 // again: they are stored.
 type Algorithm uint8
 
-// The algorithms. 6 to 10 are kept for SHA512, MD5, XXHASH64, XXHASH3 and
-// XXHASH128, which S3 knows too.
+// The algorithms.
 const (
 	// None: no checksum.
 	None Algorithm = 0
@@ -52,6 +55,18 @@ const (
 	SHA1 Algorithm = 4
 	// SHA256 is 32 bytes.
 	SHA256 Algorithm = 5
+	// SHA512 is 64 bytes.
+	SHA512 Algorithm = 6
+	// MD5 is 16 bytes; the ETag is another matter.
+	MD5 Algorithm = 7
+	// XXHASH64 is XXH64 with seed 0; 8 bytes.
+	XXHASH64 Algorithm = 8
+	// XXHASH3 is XXH3 of 64 bits with seed 0; 8 bytes.
+	XXHASH3 Algorithm = 9
+	// XXHASH128 is XXH3 of 128 bits with seed 0; 16 bytes.
+	XXHASH128 Algorithm = 10
+
+	last = XXHASH128
 )
 
 // nvmePolynomial is reflected (NVM Express, NVM Command Set Specification, 64b
@@ -63,13 +78,13 @@ var castagnoliTable = crc32.MakeTable(crc32.Castagnoli)
 // Algorithms gives all algorithms, None not among them, in the order of their
 // numbers.
 func Algorithms() []Algorithm {
-	return []Algorithm{CRC32, CRC32C, CRC64NVME, SHA1, SHA256}
+	return []Algorithm{CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128}
 }
 
-// ParseAlgorithm reads a name as S3 spells it: "CRC32", "CRC32C", "CRC64NVME",
-// "SHA1" or "SHA256". Anything else, the empty string too, is [ErrAlgorithm].
+// ParseAlgorithm reads a name as S3 spells it, that of the constant. Anything
+// else, the empty string too, is [ErrAlgorithm].
 func ParseAlgorithm(name string) (Algorithm, error) {
-	for a := CRC32; a <= SHA256; a++ {
+	for a := CRC32; a <= last; a++ {
 		if name == a.String() {
 			return a, nil
 		}
@@ -93,6 +108,16 @@ func (a Algorithm) String() string {
 		return "SHA1"
 	case SHA256:
 		return "SHA256"
+	case SHA512:
+		return "SHA512"
+	case MD5:
+		return "MD5"
+	case XXHASH64:
+		return "XXHASH64"
+	case XXHASH3:
+		return "XXHASH3"
+	case XXHASH128:
+		return "XXHASH128"
 	default:
 		return fmt.Sprintf("Algorithm(%d)", uint8(a))
 	}
@@ -100,7 +125,7 @@ func (a Algorithm) String() string {
 
 // Validate gives [ErrAlgorithm] for None and for a number that is not known.
 func (a Algorithm) Validate() error {
-	if a == None || a > SHA256 {
+	if a == None || a > last {
 		return fmt.Errorf("%w: number %d", ErrAlgorithm, uint8(a))
 	}
 	return nil
@@ -118,6 +143,12 @@ func (a Algorithm) Size() int {
 		return sha1.Size
 	case SHA256:
 		return sha256.Size
+	case SHA512:
+		return sha512.Size
+	case MD5, XXHASH128:
+		return 16
+	case XXHASH64, XXHASH3:
+		return 8
 	default:
 		return 0
 	}
@@ -137,24 +168,31 @@ func (a Algorithm) New() (hash.Hash, error) {
 		return sha1.New(), nil
 	case SHA256:
 		return sha256.New(), nil
+	case SHA512:
+		return sha512.New(), nil
+	case MD5:
+		return md5.New(), nil
+	case XXHASH64:
+		return xxhash.New(), nil
+	case XXHASH3:
+		return xxh3.New(), nil
+	case XXHASH128:
+		return xxh3.New128(), nil
 	default:
 		return nil, a.Validate()
 	}
 }
 
 // Combines says whether a multipart object can have a checksum of this type:
-// CRC32 and CRC32C both, CRC64NVME only FullObject, SHA1 and SHA256 only
-// Composite.
+// CRC32 and CRC32C both, CRC64NVME only FullObject, the others only Composite.
 func (a Algorithm) Combines(t Type) bool {
 	switch a {
 	case CRC32, CRC32C:
 		return t == FullObject || t == Composite
 	case CRC64NVME:
 		return t == FullObject
-	case SHA1, SHA256:
-		return t == Composite
 	default:
-		return false
+		return t == Composite && a.Validate() == nil
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/sherd-storage/sherd/internal/checksum"
 )
 
-const unknown = checksum.Algorithm(6)
+const unknown = checksum.Algorithm(11)
 
 func TestPublishedValues(t *testing.T) {
 	for algorithm, values := range map[checksum.Algorithm][2]string{ // of nothing, and of "123456789"
@@ -23,6 +23,12 @@ func TestPublishedValues(t *testing.T) {
 		checksum.SHA1:      {"da39a3ee5e6b4b0d3255bfef95601890afd80709", "f7c3bc1d808e04732adf679965ccc34ca7ae3441"},
 		checksum.SHA256: {"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
 			"15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"},
+		checksum.SHA512: {"cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e",
+			"d9e6762dd1c8eaf6d61b3c6192fc408d4d6d5f1176d0c29169bc24e71c3f274ad27fcd5811b313d681f7e55ec02d73d499c95455b6b5bb503acf574fba8ffe85"},
+		checksum.MD5:       {"d41d8cd98f00b204e9800998ecf8427e", "25f9e794323b453885f5181f1b624d0b"},
+		checksum.XXHASH64:  {"ef46db3751d8e999", "8cb841db40e6ae83"},
+		checksum.XXHASH3:   {"2d06800538d394c2", "72dcb18b67a17dff"},
+		checksum.XXHASH128: {"99aa06d3014798d86001c324468d497f", "33119477ede5dcd5e9716427681d5860"},
 	} {
 		h, err := algorithm.New()
 		require.NoError(t, err)
@@ -35,7 +41,7 @@ func TestPublishedValues(t *testing.T) {
 }
 
 func TestAlgorithmsAreAClosedSetWithStableNumbers(t *testing.T) {
-	names := []string{"CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"}
+	names := []string{"CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"}
 	require.Len(t, checksum.Algorithms(), len(names))
 	for i, algorithm := range checksum.Algorithms() {
 		require.EqualValues(t, i+1, algorithm, "the numbers are stored")
@@ -45,12 +51,12 @@ func TestAlgorithmsAreAClosedSetWithStableNumbers(t *testing.T) {
 		require.Equal(t, algorithm, parsed)
 		require.NoError(t, algorithm.Validate())
 	}
-	for _, name := range []string{"", "crc32", "CRC32 ", "SHA512", "Algorithm(1)"} {
+	for _, name := range []string{"", "crc32", "CRC32 ", "SHA384", "XXH3", "Algorithm(1)"} {
 		_, err := checksum.ParseAlgorithm(name)
 		require.ErrorIs(t, err, checksum.ErrAlgorithm, "%q", name)
 	}
 	require.Empty(t, checksum.None.String())
-	require.Equal(t, "Algorithm(6)", unknown.String())
+	require.Equal(t, "Algorithm(11)", unknown.String())
 	for _, algorithm := range []checksum.Algorithm{checksum.None, unknown, 255} {
 		require.ErrorIs(t, algorithm.Validate(), checksum.ErrAlgorithm)
 		require.Zero(t, algorithm.Size())
@@ -85,6 +91,11 @@ func TestTypes(t *testing.T) {
 		{checksum.CRC64NVME, true, false, checksum.FullObject},
 		{checksum.SHA1, false, true, checksum.Composite},
 		{checksum.SHA256, false, true, checksum.Composite},
+		{checksum.SHA512, false, true, checksum.Composite},
+		{checksum.MD5, false, true, checksum.Composite},
+		{checksum.XXHASH64, false, true, checksum.Composite},
+		{checksum.XXHASH3, false, true, checksum.Composite},
+		{checksum.XXHASH128, false, true, checksum.Composite},
 	} {
 		require.Equal(t, c.full, c.algorithm.Combines(checksum.FullObject), c.algorithm)
 		require.Equal(t, c.composite, c.algorithm.Combines(checksum.Composite), c.algorithm)
@@ -105,6 +116,8 @@ func TestSumText(t *testing.T) {
 		{checksum.CRC64NVME, "rosUhgp5mIg=", checksum.FullObject, 0},
 		{checksum.SHA1, "98O8HYCOBHMq32eZZczDTKeuNEE=", checksum.FullObject, 0},
 		{checksum.CRC32, "y/Q5Jg==-1", checksum.Composite, 1},
+		{checksum.XXHASH128, "MxGUd+3l3NXpcWQnaB1YYA==", checksum.FullObject, 0},
+		{checksum.MD5, "JfnnlDI7RTiF9RgfG2JNCw==-2", checksum.Composite, 2},
 		{checksum.SHA256, "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=-10000", checksum.Composite, 10_000},
 	} {
 		sum, err := checksum.ParseSum(c.algorithm, c.text)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -33,16 +34,22 @@ func (s *Set) attempt(ctx context.Context) (*tenure, error) {
 	for _, c := range cand {
 		o.owner.Epoch = max(o.owner.Epoch, c.held.Promise.Epoch+1)
 	}
-	if err := o.promise(ctx); err != nil {
-		return nil, err
+	o.owner.Epoch = s.opt.epoch(o.owner.Epoch)
+	if !s.opt.ReadOnly {
+		if err := o.promise(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if err := o.listen(ctx); err != nil {
 		return nil, err
 	}
-	if o.v, err = verdict.Decide(s.n, o.witnesses()); err != nil {
+	if o.v, err = verdict.Decide(s.n, o.witnesses(), s.opt.Replaced...); err != nil {
 		return nil, fmt.Errorf("%w; %w", err, s.missing())
 	}
 	o.report()
+	if s.opt.ReadOnly {
+		return o.openUnwritten()
+	}
 	if !o.v.ReadOnly {
 		if err := o.leaveOutUnhealable(ctx); err != nil {
 			return nil, err
@@ -66,6 +73,8 @@ type opening struct {
 	cand  []*candidate
 	from  layout.Position // first position that the witnesses tell of
 	v     verdict.Verdict
+
+	refillable quorum.Drives // drives whose index may be copied while the set is open for reading only
 }
 
 // candidate is a drive that is asked.
@@ -73,6 +82,7 @@ type candidate struct {
 	place   *place
 	drive   layout.Drive
 	slot    int
+	name    layout.Name // itself, and whose shards it has
 	promise layout.Promise
 	held    layout.Holding // what it said before the promise, and then after it
 	entries []layout.Entry // its log from opening.from on
@@ -109,7 +119,28 @@ func (s *Set) candidates(ctx context.Context) ([]*candidate, error) {
 		}
 		out = append(out, &candidate{place: p, drive: d, slot: d.Identity().Slot, held: h, good: map[layout.DataID]bool{}})
 	}
+	nameThem(out)
 	return out, nil
+}
+
+// nameThem finds for each drive which others had its slot before, by the newest
+// state that any of them holds, or else by its own.
+func nameThem(cand []*candidate) {
+	var newest layout.State
+	for _, c := range cand {
+		if newest.Names == nil || c.held.State.Compare(newest) > 0 {
+			newest = c.held.State
+		}
+	}
+	for _, c := range cand {
+		c.name = layout.Name{Drive: c.drive.Identity().Drive}
+		for _, names := range [][]layout.Name{newest.Names, c.held.State.Names} {
+			if c.slot < len(names) && names[c.slot].Drive == c.name.Drive {
+				c.name = names[c.slot]
+				break
+			}
+		}
+	}
 }
 
 // missing names the places without a usable drive, with what is wrong there,
@@ -327,7 +358,7 @@ func (o *opening) findShards(ctx context.Context, c *candidate, stable layout.Po
 // hasShard: existence, length, header and last frame of a file; the value of
 // an inline shard.
 func hasShard(ctx context.Context, c *candidate, r layout.Reader, p layout.Position, a layout.Add) (bool, error) {
-	shard := shardOf(a.Drives, c.drive.Identity().Drive)
+	shard := shardOf(a.Drives, c.name)
 	if shard < 0 {
 		return false, nil
 	}
@@ -346,13 +377,12 @@ func hasShard(ctx context.Context, c *candidate, r layout.Reader, p layout.Posit
 	return err == nil, err
 }
 
-func shardOf(drives []layout.DriveID, id layout.DriveID) int {
-	for i, d := range drives {
-		if d == id {
-			return i
-		}
-	}
-	return -1
+// shardOf gives the shard that is a drive's: the one laid out for itself, or for
+// a drive that it succeeded in its slot; −1 when there is none.
+func shardOf(drives []layout.DriveID, name layout.Name) int {
+	return slices.IndexFunc(drives, func(id layout.DriveID) bool {
+		return id == name.Drive || slices.Contains(name.Past, id)
+	})
 }
 
 func payloadBytes(a layout.Add) (int64, error) {

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/sherd-storage/sherd/erasure"
+	"github.com/sherd-storage/sherd/internal/heal"
 	"github.com/sherd-storage/sherd/internal/stripe"
 	"github.com/sherd-storage/sherd/layout"
 )
@@ -80,10 +80,10 @@ func (s *Set) driveOf(id layout.DriveID) (layout.Drive, *place) {
 	if err != nil {
 		return nil, nil
 	}
-	for slot, name := range t.names {
+	for slot, name := range t.named() {
 		for _, past := range name.Past {
 			if past == id {
-				return s.driveOf(t.names[slot].Drive)
+				return s.driveOf(t.named()[slot].Drive)
 			}
 		}
 	}
@@ -159,24 +159,14 @@ func (s *Set) inlineShard(ctx context.Context, data layout.DataID, id layout.Dri
 	if drive == nil {
 		return nil, errAway
 	}
-	r, err := drive.Read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	item, ok, err := r.Get(layout.InlineSlot(data), layout.MaxPosition)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, layout.ErrNotFound
-	}
-	return item.Value, nil
+	item, err := inlineItem(ctx, drive, data)
+	return item.Value, err
 }
 
-var errAway = errors.New("the drive is out of reach")
+var errAway = heal.ErrAway
 
-// report notes a shard that could not be read as it should be.
+// report notes a shard that could not be read as it should be, and has it mended.
+// What a drive that took another's place is yet to be given is no news.
 func (s *Set) report(place layout.Place, shard int, err error) {
 	f := Finding{Kind: FindingShard, Data: place.Data, Text: fmt.Sprintf("shard %d is damaged", shard)}
 	if err != nil {
@@ -185,31 +175,74 @@ func (s *Set) report(place layout.Place, shard int, err error) {
 	if errors.Is(err, errAway) || errors.Is(err, layout.ErrClosed) || errors.Is(err, layout.ErrBroken) || errors.Is(err, context.Canceled) {
 		return // the drive is known to be away
 	}
-	if _, p := s.driveOf(place.Drives[shard]); p != nil {
-		f.Drive = p.Path
+	holder := healing{s}.Holder(place.Drives[shard])
+	if errors.Is(err, layout.ErrCorruptIndex) {
+		healing{s}.Suspect(holder.Slot, err) // a matter of the whole drive
+		return
 	}
+	s.healer.Damaged(heal.Damage{Place: place, Shard: shard, Err: err})
+	if errors.Is(err, layout.ErrNotFound) && holder.Heir && s.healer.Owes(holder.Drive) {
+		return
+	}
+	f.Drive = holder.Path
 	s.damage.add(f)
 }
 
-// rebuildInline puts one inline shard together from the others; ErrDamaged
-// when too few of them are there.
-func (s *Set) rebuildInline(ctx context.Context, a layout.Add, shard int) ([]byte, error) {
+// rebuildInline puts one inline shard, which an entry added, together from the
+// others; ErrDamaged when too few of them are there. What is missing may have been
+// removed, shadowed by a later entry.
+func (s *Set) rebuildInline(ctx context.Context, a layout.Add, shard int, at layout.Position) ([]byte, error) {
 	place := layout.Place{Kind: layout.PlaceInline, Data: a.Data, Parity: a.Parity, Drives: a.Drives, Size: a.Size}
-	// What is missing may have been removed, shadowed by a later entry: that is no
-	// damage.
-	data, err := s.inlineData(ctx, place, func(layout.Place, int, error) {})
-	if errors.Is(err, layout.ErrNotFound) {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
+	data, _, err := s.inlineAt(ctx, place, shard, at)
 	if err != nil {
 		return nil, err
 	}
 	k, m := place.Geometry()
-	shards, err := s.engine.EncodeInline(data, erasure.Geometry{Data: k, Parity: m}, a.Data.Bytes())
-	if err != nil {
-		return nil, err
+	return s.engine.EncodeInlineShard(data, erasure.Geometry{Data: k, Parity: m}, a.Data.Bytes(), shard)
+}
+
+// inlineAt puts an inline object together from the shards of other drives than the
+// one that lacks its own, and tells which entry wrote it.
+func (s *Set) inlineAt(ctx context.Context, place layout.Place, but int, at layout.Position) ([]byte, layout.Position, error) {
+	k, m := place.Geometry()
+	streams := make([][]byte, k+m)
+	have, position := 0, layout.Position(0)
+	for _, i := range s.readingOrder(place) {
+		drive, _ := s.driveOf(place.Drives[i])
+		if i == but || drive == nil {
+			continue
+		}
+		item, ok, err := inlineOn(ctx, drive, place.Data, at)
+		if ctx.Err() != nil {
+			return nil, 0, ctx.Err()
+		}
+		if err != nil || !ok {
+			continue // its own drive's matter: another shard will do
+		}
+		streams[i], position = item.Value, item.Position
+		if have++; have < k {
+			continue
+		}
+		data, damage, err := s.engine.DecodeInline(nil, objectOf(place), streams)
+		for _, d := range damage {
+			s.report(place, d.Shard, d.Err)
+			streams[d.Shard] = nil
+			have--
+		}
+		if err == nil {
+			return data, position, nil
+		}
 	}
-	return shards[shard], nil
+	return nil, 0, fmt.Errorf("%w: %d of %s, %d are needed", ErrDamaged, have, place.Data, k)
+}
+
+func inlineOn(ctx context.Context, d layout.Drive, data layout.DataID, at layout.Position) (layout.Item, bool, error) {
+	r, err := d.Read(ctx)
+	if err != nil {
+		return layout.Item{}, false, err
+	}
+	defer r.Close()
+	return r.Get(layout.InlineSlot(data), at)
 }
 
 func objectOf(place layout.Place) stripe.Object {
@@ -299,61 +332,34 @@ func (s *Set) sources(place layout.Place) []stripe.Source {
 	return out
 }
 
+// readOptions has shards on drives that failed, or are slow beside the others,
+// asked last.
 func (s *Set) readOptions(place layout.Place) *stripe.ReadOptions {
+	var slots [layout.MaxDrives]int
+	last, slow := s.givenUp(place), s.pace.Slow(time.Now())
+	for i, id := range place.Drives {
+		slots[i] = -1
+		if drive, _ := s.driveOf(id); drive != nil {
+			slots[i] = drive.Identity().Slot
+			last |= slow >> slots[i] & 1 << i
+		}
+	}
 	return &stripe.ReadOptions{
-		Limit: s.latency.limit, Last: s.givenUp(place), Observe: s.latency.observe, Now: time.Now, Grace: s.opt.StallLimit,
+		Limit: s.pace.Limit, Last: last, Now: time.Now, Grace: s.opt.StallLimit,
+		Observe: func(shard int, took time.Duration) { s.pace.Observe(slots[shard], took) },
 	}
-}
-
-// latency remembers how long recent shard reads took. A read beyond their 95th
-// percentile, with some room, is hedged.
-type latency struct {
-	mu     sync.Mutex
-	recent [128]time.Duration // a ring
-	n      int                // reads seen
-	bound  time.Duration
-}
-
-const (
-	minHedge = 20 * time.Millisecond // nothing is hedged before
-	maxHedge = 2 * time.Second
-)
-
-func (l *latency) observe(_ int, took time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.recent[l.n%len(l.recent)] = took
-	l.n++
-	if l.n%16 == 0 && l.n >= len(l.recent) {
-		l.bound = percentile95(l.recent)
-	}
-}
-
-// limit is three times the 95th percentile of recent reads, within bounds.
-func (l *latency) limit() time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.bound == 0 {
-		return maxHedge
-	}
-	return min(max(3*l.bound, minHedge), maxHedge)
-}
-
-func percentile95(of [128]time.Duration) time.Duration {
-	slices.Sort(of[:])
-	return of[len(of)*95/100]
 }
 
 // restore rebuilds the shard file of an entry that is kept on a drive that
 // lacks it.
 func (s *Set) restore(ctx context.Context, c *candidate, e *layout.Entry, a layout.Add) error {
-	shard := shardOf(a.Drives, c.drive.Identity().Drive)
+	shard := shardOf(a.Drives, c.name)
 	if shard < 0 {
 		return nil
 	}
 	place := layout.Place{Kind: layout.PlaceFile, Data: a.Data, Parity: a.Parity, Drives: a.Drives, Size: a.Size}
 	h := layout.ShardHeader{
-		Deployment: s.deployment, Data: a.Data, Shard: shard, DataShards: a.DataShards(), Parity: int(a.Parity), Replace: true,
+		Deployment: s.deployment, Pool: s.opt.Pool, Set: s.opt.Set, Data: a.Data, Shard: shard, DataShards: a.DataShards(), Parity: int(a.Parity), Replace: true,
 	}
 	nameShard(&h, e)
 	w, err := c.drive.Shards().Create(ctx, c.promise, h)
@@ -386,7 +392,7 @@ func (w *stepping) Write(p []byte) (int, error) {
 // damage that is known.
 func (s *Set) supply(ctx context.Context, c *candidate, e *layout.Entry) error {
 	for _, a := range e.Adds {
-		if a.Inline || shardOf(a.Drives, c.drive.Identity().Drive) < 0 {
+		if a.Inline || shardOf(a.Drives, c.name) < 0 {
 			continue
 		}
 		has, err := hasShard(ctx, c, nil, e.Position, a)

@@ -1,16 +1,11 @@
 package driveset
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"fmt"
-	"io"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/sherd-storage/sherd/bitrot"
-	"github.com/sherd-storage/sherd/internal/quorum"
 	"github.com/sherd-storage/sherd/layout"
 )
 
@@ -36,6 +31,7 @@ type Health struct {
 	Drives   []DriveHealth
 	Position layout.Position // newest acknowledged entry
 	Damage   []Finding       // newest last, at most damageLimit
+	Work     []Work          // what goes on beside the calls, oldest first
 }
 
 // DriveHealth is what the set knows of a drive.
@@ -71,36 +67,8 @@ func (s *Set) Health() Health {
 		h.Degraded = h.Degraded || d.Status != InSync
 		h.Drives = append(h.Drives, d)
 	}
-	h.Damage = s.damage.list()
+	h.Damage, h.Work = s.damage.list(), s.work.told()
 	return h
-}
-
-// FindingKind says what is wrong.
-type FindingKind uint8
-
-// The kinds of findings.
-const (
-	FindingDrive  FindingKind = iota + 1 // a drive could not be read, or is not what it should be
-	FindingShard                         // a shard is damaged or missing
-	FindingRecord                        // a record is damaged, or differs between drives
-	FindingLog                           // logs of in-sync drives differ
-)
-
-// String names the kind.
-func (k FindingKind) String() string {
-	return [...]string{"", "drive", "shard", "record", "log"}[k]
-}
-
-// Finding is something that is not as it should be. Finding is not failing:
-// whatever could still be served was served.
-type Finding struct {
-	Kind   FindingKind
-	Drive  string // path
-	Bucket layout.BucketID
-	Key    string
-	Data   layout.DataID
-	Text   string
-	Lost   bool // no longer readable at all with the drives that are there
 }
 
 const damageLimit = 1000
@@ -125,372 +93,300 @@ func (d *damageLog) add(f Finding) {
 	d.found = append(d.found, f)
 }
 
+// forget takes out what was said of a shard before it was mended.
+func (d *damageLog) forget(mended Finding) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.found = slices.DeleteFunc(d.found, func(f Finding) bool {
+		return f.Kind == FindingShard && f.Data == mended.Data && f.Drive == mended.Drive
+	})
+}
+
 func (d *damageLog) list() []Finding {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return append([]Finding(nil), d.found...)
 }
 
-// Check reads everything that the set holds, on every drive that is in reach,
-// and reports what is not as it should be: logs or records that differ between
-// in-sync drives, records that can not be decoded, shards that are missing or
-// damaged. It changes nothing. An error means that it could not go on; what it
-// found is not an error.
+// WorkKind says what is being done.
+type WorkKind uint8
+
+// The kinds of work.
+const (
+	WorkCopy     WorkKind = iota + 1 // an index is copied to a drive
+	WorkLearn                        // a drive that returned takes the log
+	WorkShards                       // shards that a drive lacks are rebuilt
+	WorkScrub                        // all that drives hold is read and verified
+	WorkRelayout                     // objects are laid out over all drives again
+)
+
+// String names the kind.
+func (k WorkKind) String() string {
+	return [...]string{"", "copying the index", "learning", "rebuilding shards", "scrubbing", "laying out anew"}[k]
+}
+
+// Work is something that a set does beside its calls and that takes long.
+type Work struct {
+	Kind              WorkKind
+	Drive             string // path of the drive that it is done for; "" all
+	Begun             time.Time
+	Items, TotalItems uint64 // total 0: not known
+	Bytes, TotalBytes uint64
+	ItemsPerSecond    float64
+	BytesPerSecond    float64
+	Left              time.Duration // below 0: not known
+}
+
+// Job is work under way. All methods may be called at the same time.
+type Job struct {
+	list *jobs
+
+	mu   sync.Mutex
+	work Work
+	// The rate is that since the older of two marks, which are rateWindow apart.
+	marks [2]jobMark
+}
+
+type jobMark struct {
+	at           time.Time // by the process's own clock
+	items, bytes uint64
+}
+
+const rateWindow = 5 * time.Second
+
+// jobs are all that is under way, oldest first.
+type jobs struct {
+	mu   sync.Mutex
+	jobs []*Job
+}
+
+// Begin notes that work begins, which Health tells of until its End.
+func (s *Set) Begin(kind WorkKind, drive string) *Job {
+	now := jobMark{at: time.Now()}
+	j := &Job{list: &s.work, work: Work{Kind: kind, Drive: drive, Begun: s.now()}, marks: [2]jobMark{now, now}}
+	s.work.mu.Lock()
+	defer s.work.mu.Unlock()
+	s.work.jobs = append(s.work.jobs, j)
+	return j
+}
+
+// Expect says how much there is to do altogether; 0: it is not known.
+func (j *Job) Expect(items, bytes uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.work.TotalItems, j.work.TotalBytes = items, bytes
+}
+
+// Resume says how much was done before, by an earlier owner. It does not count
+// for the rate.
+func (j *Job) Resume(items, bytes uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.work.Items += items
+	j.work.Bytes += bytes
+	for i := range j.marks {
+		j.marks[i].items += items
+		j.marks[i].bytes += bytes
+	}
+}
+
+// Done adds to what was done.
+func (j *Job) Done(items, bytes uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.work.Items += items
+	j.work.Bytes += bytes
+	if now := time.Now(); now.Sub(j.marks[1].at) >= rateWindow {
+		j.marks[0], j.marks[1] = j.marks[1], jobMark{now, j.work.Items, j.work.Bytes}
+	}
+}
+
+// End takes the work from the list. Ending it twice does nothing.
+func (j *Job) End() {
+	j.list.mu.Lock()
+	defer j.list.mu.Unlock()
+	for i, other := range j.list.jobs {
+		if other == j {
+			j.list.jobs = append(j.list.jobs[:i:i], j.list.jobs[i+1:]...)
+			return
+		}
+	}
+}
+
+// told gives all work with its rate as it is now.
+func (l *jobs) told() []Work {
+	l.mu.Lock()
+	all := l.jobs
+	l.mu.Unlock()
+	var out []Work
+	for _, j := range all {
+		out = append(out, j.told(time.Now()))
+	}
+	return out
+}
+
+func (j *Job) told(now time.Time) Work {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	w := j.work
+	w.Left = -1
+	took := now.Sub(j.marks[0].at).Seconds()
+	if took <= 0 {
+		return w
+	}
+	w.ItemsPerSecond = float64(w.Items-j.marks[0].items) / took
+	w.BytesPerSecond = float64(w.Bytes-j.marks[0].bytes) / took
+	done, total, rate := w.Bytes, w.TotalBytes, w.BytesPerSecond
+	if total == 0 {
+		done, total, rate = w.Items, w.TotalItems, w.ItemsPerSecond
+	}
+	if total > 0 && rate > 0 {
+		w.Left = time.Duration(float64(total-min(done, total)) / rate * float64(time.Second))
+	}
+	return w
+}
+
+// NoticeKind says what happened.
+type NoticeKind uint8
+
+// The kinds of notices.
+const (
+	NoticeLeft     NoticeKind = iota + 1 // a drive left the in-sync set, or is not in reach
+	NoticeLearning                       // a drive returned and takes what it missed
+	NoticeReturned                       // a drive counts again
+	NoticeCopying                        // an index is being copied to a drive
+	NoticeCopied                         // all of an index was copied
+	NoticeNamed                          // a new drive was named for a slot
+	NoticeRefused                        // what is at a place can not be used as it is
+	NoticeOperator                       // the set needs the operator's word
+	NoticeDamage                         // something was found that is not as it should be
+	NoticeHealed                         // damage was mended
+	NoticeMode                           // the set serves, or is open for reading only
+)
+
+// String names the kind.
+func (k NoticeKind) String() string {
+	return [...]string{"", "left", "learning", "returned", "copying", "copied", "named", "refused", "operator needed", "damage", "healed", "mode"}[k]
+}
+
+// Notice is something that happened to a set and that people may want to know.
+type Notice struct {
+	Time  time.Time
+	Kind  NoticeKind
+	Drive string // path; "" where it is not about one drive
+	Slot  int    // −1 where it is not known
+	Text  string
+	Err   error
+}
+
+// noticeLimit bounds the notices that wait to be told; the oldest give way.
+const noticeLimit = 1000
+
+// notices wait for the goroutine that tells them.
+type notices struct {
+	mu      sync.Mutex
+	waiting []Notice
+	wake    chan struct{} // a token: there may be something to tell
+}
+
+// Notify has Options.Notice told of something, soon and in order. Locks may be
+// held.
+func (s *Set) Notify(n Notice) {
+	if s.opt.Notice == nil {
+		return
+	}
+	if n.Time.IsZero() {
+		n.Time = s.now()
+	}
+	l := &s.notices
+	l.mu.Lock()
+	if len(l.waiting) >= noticeLimit {
+		l.waiting = l.waiting[1:]
+	}
+	l.waiting = append(l.waiting, n)
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// herald tells what waits, until the set is closed.
+func (s *Set) herald() {
+	if s.opt.Notice == nil {
+		return
+	}
+	for {
+		select {
+		case <-s.notices.wake:
+		case <-s.ctx.Done():
+			s.notices.tell(s.opt.Notice)
+			return
+		}
+		s.notices.tell(s.opt.Notice)
+	}
+}
+
+func (l *notices) tell(to func(Notice)) {
+	l.mu.Lock()
+	waiting := l.waiting
+	l.waiting = nil
+	l.mu.Unlock()
+	for _, n := range waiting {
+		to(n)
+	}
+}
+
+// Check reads everything that the set holds, on every drive that is in reach, and
+// reports what is not as it should be. It changes nothing. An error means that it
+// could not go on; what it found is not an error.
 func (s *Set) Check(ctx context.Context, report func(Finding)) error {
-	c := &checking{set: s, report: report}
-	if err := c.look(ctx); err != nil {
-		return err
-	}
-	defer func() { c.view.Close() }()
-	if err := c.logs(ctx); err != nil {
-		return err
-	}
-	return c.records(ctx)
+	return s.healer.Check(ctx, report)
 }
 
-// checking is a check under way.
-type checking struct {
-	set     *Set
-	view    *View
-	report  func(Finding)
-	members [16]*member
-	inSync  quorum.Drives
-	upload  layout.UploadID // that was looked at last
-	owned   bool            // upload is
+// Heal mends all that can be mended, now and to the end: damage that is known,
+// what drives owe that took another's place, and what reading everything finds,
+// which found is told of. Files that nobody uses go to quarantine.
+func (s *Set) Heal(ctx context.Context, found func(Finding)) (HealSummary, error) {
+	return s.healer.All(ctx, found)
 }
 
-// look begins to look at the set as it is now. What is seen may be removed once
-// the view is too old, so a check looks again before.
-func (c *checking) look(ctx context.Context) error {
-	v, err := c.set.View(ctx)
+// Margin says how far objects are from harm. It does no I/O.
+func (s *Set) Margin() Margin { return s.healer.Margin() }
+
+// Narrow is how many objects are laid out over fewer drives than there are, as far
+// as they are counted. It does no I/O.
+func (s *Set) Narrow() uint64 { return s.healer.Narrow(s.n) }
+
+// Settled tells that every drive is in-sync, has been for a while, and owes
+// nothing. It does no I/O.
+func (s *Set) Settled(while time.Duration) bool {
+	t, err := s.serving()
 	if err != nil {
-		return err
+		return false
 	}
-	if c.view != nil {
-		c.view.Close()
+	t.mu.Lock()
+	whole := t.stuck == nil && t.proposal == nil && t.readable().Count() == s.n
+	t.mu.Unlock()
+	for _, o := range (healing{s}).Owing() {
+		whole = whole && !s.healer.Owes(o.Drive)
 	}
-	c.view, c.upload = v, layout.UploadID{}
-	v.t.mu.Lock()
-	defer v.t.mu.Unlock()
-	c.members, c.inSync = v.t.members, v.t.readable()
-	return nil
+	for _, p := range s.places {
+		p.mu.Lock()
+		whole = whole && p.status == InSync && s.now().Sub(p.since) >= while
+		p.mu.Unlock()
+	}
+	return whole
 }
 
-func (c *checking) found(kind FindingKind, m *member, text string, args ...any) {
-	c.report(Finding{Kind: kind, Drive: m.place.Path, Text: fmt.Sprintf(text, args...)})
-}
-
-// logs compares the drives' logs with each other's and each with itself: every
-// chain follows from the one before.
-func (c *checking) logs(ctx context.Context) error {
-	at := c.view.at
-	for slot := range c.inSync.All() {
-		m := c.members[slot]
-		h, err := m.drive.Holding(ctx)
-		if err != nil {
-			return err
+// Narrowed gives every record of a version or part whose bytes are laid out over
+// fewer drives than there are, and then counts objects anew. An error of give ends
+// it.
+func (s *Set) Narrowed(ctx context.Context, give func(layout.Item, layout.Place) error) error {
+	return s.healer.Walk(ctx, func(slot layout.Slot, at layout.Position, place layout.Place) error {
+		if len(place.Drives) >= s.n {
+			return nil
 		}
-		if at.Position == 0 {
-			continue
-		}
-		if err := c.log(ctx, m, max(1, h.First)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// log checks one drive's log. Removal goes on meanwhile, and may take from its
-// beginning what is about to be read.
-func (c *checking) log(ctx context.Context, m *member, from layout.Position) error {
-	at := c.view.at
-	var before layout.Mark
-	for from <= at.Position {
-		entries, err := m.drive.Log(ctx, from, maxBatchEntries)
-		if err != nil {
-			return err
-		}
-		if len(entries) == 0 {
-			break
-		}
-		for i := range entries {
-			e := &entries[i]
-			follows := before.Position == 0 || e.Chain == before.Chain.Next(e.Owner, e.Digest)
-			if e.Position != from {
-				first, err := m.drive.Log(ctx, 1, 1)
-				if err != nil {
-					return err
-				}
-				follows = len(first) > 0 && first[0].Position >= e.Position
-			}
-			if !follows {
-				c.found(FindingLog, m, "the chain breaks at position %d", e.Position)
-			}
-			if e.Position == at.Position && e.Chain != at.Chain {
-				c.found(FindingLog, m, "the log differs from the set's at position %d", e.Position)
-			}
-			before, from = layout.Mark{Position: e.Position, Chain: e.Chain}, e.Position+1
-		}
-	}
-	if from <= at.Position {
-		c.found(FindingLog, m, "the log ends before position %d", from)
-	}
-	return nil
-}
-
-// walker is one drive's records in their order.
-type walker struct {
-	m    *member
-	cur  layout.Cursor
-	more bool
-}
-
-// records walks all drives' records side by side. What the drives hold must be
-// the same, but for inline shards, which are each drive's own.
-func (c *checking) records(ctx context.Context) error {
-	for _, t := range []byte{
-		layout.TypeDocument, layout.TypeOwner, layout.TypeSizes, layout.TypeInline, layout.TypeName,
-		layout.TypeVersion, layout.TypePart, layout.TypeUpload, layout.TypeAlias,
-	} {
-		if err := c.recordsOf(ctx, t); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *checking) recordsOf(ctx context.Context, t byte) error {
-	from, to := layout.TypeRange(t)
-	var last layout.Slot
-	for {
-		more, err := c.lap(ctx, from, to, &last)
-		if err != nil || !more {
-			return err
-		}
-		if last != nil {
-			from = last
-		}
-		if err := c.look(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// lap goes through the records behind the last one until the view ages, and says
-// whether there are more.
-func (c *checking) lap(ctx context.Context, from, to layout.Slot, last *layout.Slot) (more bool, err error) {
-	view := c.view
-	var ws []*walker
-	defer func() {
-		for _, w := range ws {
-			_ = w.cur.Close()
-		}
-	}()
-	for slot := range c.inSync.All() {
-		m := c.members[slot]
-		r, err := m.drive.Read(ctx)
-		if err != nil {
-			return false, err
-		}
-		defer r.Close()
-		cur, err := r.Cursor(from, to, view.at.Position)
-		if err != nil {
-			return false, err
-		}
-		ws = append(ws, &walker{m: m, cur: cur, more: cur.Next()})
-	}
-	for {
-		if err := ctx.Err(); err != nil {
-			return false, err
-		}
-		least := smallest(ws)
-		if least == nil {
-			break
-		}
-		if bytes.Equal(least, *last) {
-			pass(ws, *last)
-			continue
-		}
-		if c.view != view || view.aging() {
-			return true, nil
-		}
-		*last = bytes.Clone(least)
-		if err := c.compare(ctx, ws, *last); err != nil {
-			return false, err
-		}
-	}
-	for _, w := range ws {
-		if err := w.cur.Err(); err != nil {
-			c.found(FindingDrive, w.m, "reading its index: %v", err)
-		}
-	}
-	return false, nil
-}
-
-// pass moves the walkers that stand at a slot behind it.
-func pass(ws []*walker, slot layout.Slot) {
-	for _, w := range ws {
-		if w.more && bytes.Equal(w.cur.Item().Slot, slot) {
-			w.more = w.cur.Next()
-		}
-	}
-}
-
-func smallest(ws []*walker) (least layout.Slot) {
-	for _, w := range ws {
-		if w.more && (least == nil || bytes.Compare(w.cur.Item().Slot, least) < 0) {
-			least = w.cur.Item().Slot
-		}
-	}
-	return least
-}
-
-// compare looks at one slot on every drive and moves them past it.
-func (c *checking) compare(ctx context.Context, ws []*walker, slot layout.Slot) error {
-	inline := slot.Type() == layout.TypeInline
-	var first *layout.Item
-	var without, other []*walker
-	for _, w := range ws {
-		has := w.more && bytes.Equal(w.cur.Item().Slot, slot)
-		switch {
-		case !has && !inline:
-			without = append(without, w)
-		case has && first == nil:
-			item := w.cur.Item()
-			first = &layout.Item{Slot: slot, Position: item.Position, Value: bytes.Clone(item.Value)}
-		case has && !inline && (w.cur.Item().Position != first.Position || !bytes.Equal(w.cur.Item().Value, first.Value)):
-			other = append(other, w)
-		}
-		if has {
-			w.more = w.cur.Next()
-		}
-	}
-	if left, err := c.leftOver(ctx, slot, len(without) > 0); left || err != nil {
-		return err
-	}
-	for _, w := range without {
-		c.found(FindingRecord, w.m, "has no record %x", []byte(slot))
-	}
-	for _, w := range other {
-		c.found(FindingRecord, w.m, "the record %x differs from another drive's", []byte(slot))
-	}
-	if t := slot.Type(); t == layout.TypeVersion || t == layout.TypePart {
-		return c.shards(ctx, slot, first.Value)
-	}
-	return nil
-}
-
-// leftOver tells whether a record is of an upload that nobody owns any more.
-// Each drive removes those by itself, in steps, so that for a while some have
-// them and some have not, and their bytes likewise. Who owns a shard file is
-// asked only where drives differ.
-func (c *checking) leftOver(ctx context.Context, slot layout.Slot, differs bool) (bool, error) {
-	var upload layout.UploadID
-	switch slot.Type() {
-	case layout.TypePart:
-		upload, _, _ = layout.ParsePartSlot(slot)
-	case layout.TypeSizes:
-		upload, _ = layout.ParseSizesSlot(slot)
-	case layout.TypeOwner:
-		if _, owner, err := layout.ParseDataOwnerSlot(slot); err == nil && differs {
-			upload = owner.Upload
-		}
-	}
-	if upload.IsZero() {
-		return false, nil
-	}
-	if upload != c.upload {
-		lo, hi := layout.UploadOwnerRange(upload)
-		owners, err := c.view.Cursor(ctx, lo, hi)
-		if err != nil {
-			return false, err
-		}
-		owned := owners.Next()
-		if err := errors.Join(owners.Err(), owners.Close()); err != nil {
-			return false, err
-		}
-		c.upload, c.owned = upload, owned
-	}
-	return !c.owned, nil
-}
-
-// shards verifies every shard of a record's bytes.
-func (c *checking) shards(ctx context.Context, slot layout.Slot, value []byte) error {
-	rec, err := layout.DecodeRecord(value)
-	f := Finding{Kind: FindingRecord}
-	f.Bucket, f.Key, _, _ = layout.ParseVersionSlot(slot)
-	if err != nil {
-		f.Text, f.Lost = err.Error(), true
-		c.report(f)
-		return nil
-	}
-	place := rec.Place
-	if place.Kind != layout.PlaceInline && place.Kind != layout.PlaceFile {
-		return nil
-	}
-	k, m := place.Geometry()
-	var bad []Finding
-	for i, id := range place.Drives {
-		err := c.shard(ctx, place, i)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err == nil {
-			continue
-		}
-		b := Finding{Kind: FindingShard, Bucket: f.Bucket, Key: f.Key, Data: place.Data, Text: fmt.Sprintf("shard %d: %v", i, err)}
-		if _, p := c.set.driveOf(id); p != nil {
-			b.Drive = p.Path
-		}
-		bad = append(bad, b)
-	}
-	if len(bad) > 0 && c.view.aging() {
-		// Reading took so long that what was read may have been removed.
-		if err := c.look(ctx); err != nil {
-			return err
-		}
-		if item, ok, err := c.view.Get(ctx, slot); err != nil || !ok || !bytes.Equal(item.Value, value) {
-			return err
-		}
-	}
-	for _, b := range bad {
-		b.Lost = k+m-len(bad) < k
-		c.report(b)
-	}
-	return nil
-}
-
-// shard reads one shard to its end.
-func (c *checking) shard(ctx context.Context, place layout.Place, shard int) error {
-	id := bitrot.ShardID{Data: place.Data.Bytes(), Shard: uint8(shard)}
-	if place.Kind == layout.PlaceInline {
-		value, err := c.set.inlineShard(ctx, place.Data, place.Drives[shard])
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(io.Discard, bitrot.NewReader(bytes.NewReader(value), id))
-		return err
-	}
-	drive, _ := c.set.driveOf(place.Drives[shard])
-	if drive == nil {
-		return errAway
-	}
-	payload, err := payloadBytes(layout.Add{Drives: place.Drives, Parity: place.Parity, Size: place.Size})
-	if err != nil {
-		return err
-	}
-	ref := layout.ShardRef{Data: place.Data, Shard: shard, Payload: payload}
-	if err := drive.Shards().Verify(ctx, ref); err != nil {
-		return err
-	}
-	f, err := drive.Shards().Open(ctx, ref)
-	if err != nil {
-		return err
-	}
-	encoded, err := bitrot.EncodedBytes(payload)
-	if err != nil {
-		return errors.Join(err, f.Close())
-	}
-	_, err = io.Copy(io.Discard, bitrot.NewReader(io.NewSectionReader(f, 0, encoded), id))
-	return errors.Join(err, f.Close())
+		return give(layout.Item{Slot: slot, Position: at}, place)
+	})
 }

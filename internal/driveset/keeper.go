@@ -10,8 +10,8 @@ import (
 )
 
 var (
-	errNeedsCopy = errors.New("the drive was away for longer than the log reaches back, or left its path: its index must be copied")
-	errEmpty     = errors.New("the place is empty")
+	errNeedsCopy = errors.New("the drive was away for longer than the log reaches back, or left its path: its index must be copied, for which more drives are needed")
+	errStray     = errors.New("the drive was made for a slot that has another one by now")
 )
 
 // start begins a tenure's work: one link and one probe a drive, the watch, and
@@ -25,7 +25,8 @@ func (t *tenure) start() {
 	if t.stuck != nil {
 		t.set.opt.Logger.Warn("sherd: the set is open for reading only", "reason", t.stuck)
 	}
-	t.set.decided(t.inSync)
+	t.set.decided(t)
+	t.set.told(t.stuck)
 	t.wg.Go(t.watch)
 	t.wg.Go(t.removal)
 }
@@ -90,6 +91,7 @@ func (s *Set) putAway(p *place, err error) {
 		p.pause = minPause
 	}
 	p.fenced, p.untold = true, true
+	p.useless = p.useless || errors.Is(err, layout.ErrCorruptIndex)
 	p.retryAt = time.Now().Add(p.pause)
 	p.become(Away, err, s.now())
 	p.mu.Unlock()
@@ -97,11 +99,13 @@ func (s *Set) putAway(p *place, err error) {
 }
 
 // decided notes who is in-sync. The tenure's mu may be held.
-func (s *Set) decided(in quorum.Drives) {
+func (s *Set) decided(t *tenure) {
+	names := t.named()
 	for _, p := range s.places {
 		p.mu.Lock()
-		if p.known && in.Has(p.id.Slot) && !p.fenced {
+		if p.drive != nil && t.inSync.Has(p.id.Slot) && names[p.id.Slot].Drive == p.id.Drive && !p.fenced {
 			p.untold = p.untold || p.status != InSync
+			p.counted, p.ready = true, false
 			p.become(InSync, nil, s.now())
 		}
 		p.mu.Unlock()
@@ -146,9 +150,14 @@ func (s *Set) keep() {
 func (s *Set) tell() {
 	for _, p := range s.places {
 		p.mu.Lock()
-		untold, status, err := p.untold, p.status, p.err
-		p.untold = false
+		untold, first, status, err, slot := p.untold, !p.told, p.status, p.err, -1
+		if p.untold, p.told = false, p.told || untold; p.known {
+			slot = p.id.Slot
+		}
 		p.mu.Unlock()
+		if untold && !(first && status == InSync) {
+			s.Notify(Notice{Kind: noticeOf(status, err), Drive: p.Path, Slot: slot, Text: status.String(), Err: err})
+		}
 		switch {
 		case !untold:
 		case err != nil:
@@ -156,6 +165,15 @@ func (s *Set) tell() {
 		default:
 			s.opt.Logger.Info("sherd: drive", "drive", p.Path, "status", status.String())
 		}
+	}
+}
+
+// acknowledge: that a drive is in-sync when the set is first opened is no news.
+func (s *Set) acknowledge() {
+	for _, p := range s.places {
+		p.mu.Lock()
+		p.told = p.status != InSync
+		p.mu.Unlock()
 	}
 }
 
@@ -193,8 +211,12 @@ func (s *Set) tend(ctx context.Context) {
 		switch {
 		case p.hold(func() bool { return (p.drive == nil || p.fenced) && time.Now().After(p.retryAt) }):
 			s.spawn(func() { s.reconnect(ctx, p) })
-		case stuck == nil && p.hold(func() bool { return p.drive != nil && !p.fenced && p.status != InSync && time.Now().After(p.retryAt) }):
-			s.spawn(func() { s.admit(ctx, t, p) })
+		case stuck == nil && p.hold(func() bool { return p.idle() }):
+			s.spawn(func() { s.admit(ctx, t, p, t.teach) })
+		case stuck != nil && t.ctx.Err() == nil && p.hold(func() bool {
+			return p.idle() && !p.ready && (p.rebuild || !p.counted || t.refillable.Has(p.id.Slot))
+		}):
+			s.spawn(func() { s.admit(ctx, t, p, t.refill) })
 		case t.ctx.Err() != nil && p.hold(func() bool { return p.drive != nil && !p.fenced }):
 			s.spawn(func() { s.visit(ctx, t, p) })
 		}
@@ -202,6 +224,11 @@ func (s *Set) tend(ctx context.Context) {
 	if stuck != nil && time.Now().After(s.reopenAt) && s.worthReopening(t, stuck) {
 		s.reopen(ctx, t)
 	}
+}
+
+// idle: the drive of a place could be put to use. mu is held.
+func (p *place) idle() bool {
+	return p.drive != nil && !p.fenced && p.status != InSync && time.Now().After(p.retryAt)
 }
 
 // visit asks a drive whether it is still there, while the set could not be
@@ -248,15 +275,24 @@ func (p *place) drop(err error) {
 	}
 }
 
-// reconnect closes what failed at a place and opens what is there now.
+// reconnect closes what failed at a place and opens what is there now. Where
+// nothing is that can be opened, a drive is made if one may be.
 func (s *Set) reconnect(ctx context.Context, p *place) {
-	err := p.connect(ctx, s)
 	p.mu.Lock()
-	if err == nil && p.drive == nil {
-		err = errEmpty
-	}
+	useless := p.useless && !s.stuck()
 	p.mu.Unlock()
-	if err != nil && ctx.Err() == nil {
+	err := p.look(ctx, s)
+	if err == nil && !useless {
+		err = p.openFormatted(ctx, s)
+	}
+	if p.open() == nil && (err == nil || errors.Is(err, layout.ErrCorruptIndex)) {
+		err = s.occupy(ctx, p, err)
+	}
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case refusal(err):
+		p.refuse(err, s.now())
+	default:
 		p.set(Away, err, s.now())
 	}
 	p.drop(err)
@@ -267,12 +303,7 @@ func (s *Set) reconnect(ctx context.Context, p *place) {
 // enough drives to write are there, among them one that was not when the set
 // was opened for reading; or no drive is left that can be read.
 func (s *Set) worthReopening(t *tenure, stuck error) bool {
-	reach := quorum.Drives(0)
-	for _, p := range s.places {
-		if d := p.open(); d != nil {
-			reach |= quorum.One(d.Identity().Slot)
-		}
-	}
+	reach := s.reach(t)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -282,6 +313,29 @@ func (s *Set) worthReopening(t *tenure, stuck error) bool {
 		return reach&^t.asked != 0
 	}
 	return t.readable() == 0 && reach.Count() >= quorum.Read(s.n)
+}
+
+// reach gives the drives that an opening could count on: not those to which an index
+// is being copied, and those that were empty only when they all have their copy.
+func (s *Set) reach(t *tenure) quorum.Drives {
+	reach, ready := quorum.Drives(0), quorum.Drives(0)
+	for _, p := range s.places {
+		p.mu.Lock()
+		switch {
+		case p.drive == nil || p.fenced || p.rebuild:
+		case p.counted:
+			reach |= quorum.One(p.id.Slot)
+		case p.ready:
+			ready |= quorum.One(p.id.Slot)
+		}
+		p.mu.Unlock()
+	}
+	if ready != 0 {
+		if word, err := s.word(t); err == nil && ready.Contains(word) {
+			reach |= word
+		}
+	}
+	return reach
 }
 
 // reopen makes a new tenure above a stuck one, which answers reads until then.
@@ -301,189 +355,4 @@ func (s *Set) reopen(ctx context.Context, old *tenure) {
 	}
 	s.reopenPause = 0
 	s.serve(t)
-}
-
-// admit has a drive that was away learn what it missed: it undoes what is not
-// the set's, as its tail may have diverged, takes the log from there, and then
-// gets each new entry like the others. It counts from the moment at which a
-// state that names it is decided.
-func (s *Set) admit(ctx context.Context, t *tenure, p *place) {
-	err := t.teach(ctx, p)
-	f, others := errors.AsType[*fault](err)
-	switch {
-	case err == nil || ctx.Err() != nil || t.over():
-	case others:
-		t.blame(f)
-	case errors.Is(err, errNeedsCopy) || errors.Is(err, errReplaced):
-		p.set(Refused, err, s.now())
-	default:
-		s.putAway(p, err)
-	}
-	p.drop(err)
-}
-
-// over: the set is stuck or was opened again, which is no learner's fault.
-func (t *tenure) over() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.stuck != nil
-}
-
-// out: the drive of a slot has no part in the set. While an acknowledgement
-// may wait for it, or the state that leaves it out is not yet on all drives, it
-// must not undo anything: an opening could take what it lacks for something
-// that was never acknowledged.
-func (t *tenure) out(slot int) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.stuck != nil || t.proposal != nil || (t.inSync | t.need).Has(slot) {
-		return false
-	}
-	m := t.members[slot]
-	return m == nil || m.failed != nil
-}
-
-func (t *tenure) teach(ctx context.Context, p *place) error {
-	drive := p.open()
-	if drive == nil || !t.out(drive.Identity().Slot) {
-		return nil // not yet: it will be asked again
-	}
-	id := drive.Identity()
-	if t.names[id.Slot].Drive != id.Drive {
-		return errReplaced
-	}
-	source, err := t.source()
-	if err != nil {
-		return err
-	}
-	c := &candidate{place: p, drive: drive, slot: id.Slot, promise: layout.Promise{Owner: t.owner, Session: randomUint64()}}
-	if c.held, err = drive.Holding(ctx); err != nil {
-		return err
-	}
-	// What can not learn is left as it is: without a promise.
-	if err := c.canLearn(ctx, source); err != nil {
-		return err
-	}
-	if c.held, err = drive.Promise(ctx, c.promise); err != nil {
-		return err
-	}
-	keep, err := agreement(ctx, source.place, source.drive, c, layout.MaxPosition)
-	if err != nil {
-		return err
-	}
-	if err := undoTo(ctx, c, keep); err != nil {
-		return err
-	}
-	p.set(Learning, nil, t.set.now())
-	kept, err := readLog(ctx, c, c.held.Stable.Position+1, keep)
-	if err != nil {
-		return err
-	}
-	for i := range kept {
-		if err := t.set.supply(ctx, c, &kept[i]); err != nil {
-			return err
-		}
-	}
-	m := newMember(id.Slot, p, drive, c.promise, keep, c.held.Stable.Position)
-	m.learner = true
-	return t.follow(ctx, c, m)
-}
-
-// canLearn: the log of the set reaches back to what is stable on a drive.
-func (c *candidate) canLearn(ctx context.Context, source *member) error {
-	if c.held.Rebuild != nil {
-		return errNeedsCopy
-	}
-	ok, err := onLog(ctx, source.drive, c.held.Stable)
-	switch {
-	case err != nil:
-		return &fault{source.place, err}
-	case !ok:
-		return errNeedsCopy
-	}
-	return nil
-}
-
-// follow brings a learner by the log to where the entries in memory begin, and
-// puts it among the drives that are fed from there.
-func (t *tenure) follow(ctx context.Context, c *candidate, m *member) error {
-	defer t.unhold(m)
-	for {
-		attached, visible := t.attach(m)
-		if attached {
-			return nil
-		}
-		source, err := t.source()
-		if err != nil {
-			return err
-		}
-		entries, err := t.set.fetch(ctx, source.place, source.drive, m.drive.Identity().Drive, m.applied+1, visible)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if err := t.set.supply(ctx, c, e); err != nil {
-				return err
-			}
-		}
-		if err := m.drive.Apply(ctx, m.promise, layout.Batch{Entries: entries, Reserve: true}); err != nil {
-			return err
-		}
-		t.mu.Lock()
-		m.applied = entries[len(entries)-1].Position
-		t.mu.Unlock()
-	}
-}
-
-// attach makes a learner a member once the entries in memory reach back to
-// what it has. When it is close, they are kept for it.
-func (t *tenure) attach(m *member) (bool, layout.Position) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.stuck == nil && m.applied >= t.base {
-		m.fed = true
-		t.members[m.slot] = m
-		t.startMember(m)
-		m.nudge()
-		return true, 0
-	}
-	if t.visible.Position-m.applied <= maxMarkLag {
-		t.hold = m
-	}
-	return false, t.visible.Position
-}
-
-func (t *tenure) unhold(m *member) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.hold == m {
-		t.hold = nil
-	}
-}
-
-// source gives an in-sync drive to read from.
-func (t *tenure) source() (*member, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.stuck != nil {
-		return nil, t.stuck
-	}
-	r := t.readable()
-	if r == 0 {
-		return nil, ErrUnavailable
-	}
-	return t.members[r.First()], nil
-}
-
-// join proposes learners that have all that is visible. mu is held.
-func (t *tenure) join() {
-	if t.proposal != nil || t.stuck != nil {
-		return
-	}
-	for _, m := range t.members {
-		if m != nil && m.learner && m.fed && m.failed == nil && m.applied >= t.visible.Position {
-			t.propose(t.inSync | quorum.One(m.slot))
-			return
-		}
-	}
 }

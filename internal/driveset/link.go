@@ -1,12 +1,15 @@
 package driveset
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+
 	"time"
 
 	"github.com/sherd-storage/sherd/internal/quorum"
+	"github.com/sherd-storage/sherd/internal/verdict"
 	"github.com/sherd-storage/sherd/layout"
 )
 
@@ -98,26 +101,6 @@ func (t *tenure) applied(m *member, b layout.Batch, generation uint64, err error
 		t.join()
 	}
 	return nil
-}
-
-// noteQuorum remembers when Q drives had an entry: from then on a drive that
-// has not is late. mu is held.
-func (t *tenure) noteQuorum(upTo layout.Position) {
-	for p := min(upTo, t.last.Position); p > t.visible.Position && p > t.base; p-- {
-		e := t.at(p)
-		if e.quorumAt > 0 {
-			return
-		}
-		n := 0
-		for slot := range t.need.All() {
-			if t.members[slot].applied >= p {
-				n++
-			}
-		}
-		if n >= t.set.q {
-			e.quorumAt = t.lived
-		}
-	}
 }
 
 var errLate = errors.New("the drive did not answer within the stall limit, while enough others did")
@@ -216,65 +199,286 @@ func (t *tenure) fail(m *member, err error) {
 	t.propose(rest)
 }
 
-// propose gives the drives of a new in-sync set its state. Acknowledgements
-// need the old set's drives and the new one's until all of the new have it.
-// mu is held.
-func (t *tenure) propose(target quorum.Drives) {
-	if t.stuck != nil {
-		return
+// admit has a drive that was away learn what it missed: it undoes what is not
+// the set's, as its tail may have diverged, takes the log from there, and then
+// gets each new entry like the others. It counts from the moment at which a
+// state that names it is decided.
+func (s *Set) admit(ctx context.Context, t *tenure, p *place, learn func(context.Context, *place) error) {
+	stuck := t.over()
+	err := learn(ctx, p)
+	f, others := errors.AsType[*fault](err)
+	switch {
+	case err == nil || ctx.Err() != nil || t.ctx.Err() != nil || t.over() != stuck || errors.Is(err, ErrExpired):
+	case others:
+		t.blame(f)
+	case errors.Is(err, errReplaced) || errors.Is(err, errStray):
+		s.giveBack(p, err)
+	case errors.Is(err, errOperator):
+		p.refuse(err, s.now())
+	default:
+		s.putAway(p, err)
 	}
-	t.generation++
-	t.need |= target
-	t.proposal = &proposal{target: target, state: layout.State{
-		Owner: t.owner, Generation: t.generation, InSync: t.ids(target), Names: slices.Clone(t.names),
-	}}
-	for slot := range target.All() {
-		t.members[slot].nudge()
-	}
+	p.drop(err)
 }
 
-func (t *tenure) ids(m quorum.Drives) []layout.DriveID {
-	ids := make([]layout.DriveID, 0, m.Count())
-	for slot := range m.All() {
-		ids = append(ids, t.names[slot].Drive)
-	}
-	return ids
+// over: the set is stuck or was opened again, which is no learner's fault.
+func (t *tenure) over() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stuck != nil
 }
 
-// accept notes that a drive holds the proposed state; the last one decides it.
-// mu is held.
-func (t *tenure) accept(m *member, generation uint64) {
-	p := t.proposal
-	if p == nil || p.state.Generation != generation || t.stuck != nil {
-		return
+// out: the drive of a slot has no part in the set. While an acknowledgement
+// may wait for it, or the state that leaves it out is not yet on all drives, it
+// must not undo anything: an opening could take what it lacks for something
+// that was never acknowledged.
+func (t *tenure) out(slot int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stuck != nil || t.proposal != nil || (t.inSync | t.need).Has(slot) {
+		return false
 	}
-	p.accepted |= quorum.One(m.slot)
-	if !p.accepted.Contains(p.target) {
-		return
-	}
-	t.inSync, t.need, t.proposal = p.target, p.target, nil
-	for slot := range t.inSync.All() {
-		t.members[slot].learner = false
-	}
-	t.set.decided(t.inSync)
-	t.abortUnreachable()
-	t.advance()
-	t.prune()
+	m := t.members[slot]
+	return m == nil || m.failed != nil
 }
 
-// abortUnreachable undoes every write on its way that can no longer get enough
-// shards. mu is held.
-func (t *tenure) abortUnreachable() {
-	for p := t.visible.Position + 1; p <= t.last.Position; p++ {
-		e := t.at(p)
-		if e.needed == 0 || e.abortedBy > 0 || (e.holders&t.inSync).Count() >= e.needed {
-			continue
+func (t *tenure) teach(ctx context.Context, p *place) error {
+	drive := p.open()
+	if drive == nil || !t.out(drive.Identity().Slot) {
+		return nil // not yet: it will be asked again
+	}
+	c, err := t.student(ctx, p, drive)
+	if err != nil {
+		return err
+	}
+	if id := drive.Identity(); t.named()[id.Slot].Drive != id.Drive {
+		if verdict.Counted(c.held.State, id.Drive) {
+			return errReplaced
 		}
-		abort := &pending{Entry: layout.Entry{Aborts: p, Writes: e.Voids()}}
-		if err := t.append(abort); err != nil {
-			t.stick(err)
+		return errStray
+	}
+	source, err := t.source()
+	if err != nil {
+		return err
+	}
+	byLog, err := c.canLearn(ctx, source)
+	if err != nil {
+		return err
+	}
+	resume := byLog && c.held.Rebuild != nil
+	if c.held, err = drive.Promise(ctx, c.promise); err != nil {
+		return err
+	}
+	p.learning(t.set.now())
+	if byLog && !resume && verdict.Counted(c.held.State, drive.Identity().Drive) {
+		err = t.relearn(ctx, c, source)
+	} else {
+		err = t.copyIndex(ctx, c, resume)
+	}
+	if err != nil {
+		return err
+	}
+	m := newMember(c.slot, p, drive, c.promise, c.held.Last.Position, c.held.Stable.Position)
+	m.learner = true
+	return t.follow(ctx, c, m)
+}
+
+// student asks a drive what it holds. It is not bound to anything by that: what
+// can not learn is left as it is.
+func (t *tenure) student(ctx context.Context, p *place, drive layout.Drive) (*candidate, error) {
+	held, err := drive.Holding(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &candidate{place: p, drive: drive, slot: drive.Identity().Slot, held: held,
+		promise: layout.Promise{Owner: t.owner, Session: randomUint64()}}
+	nameThem([]*candidate{c})
+	if name := t.named()[c.slot]; name.Drive == c.name.Drive {
+		c.name = name
+	}
+	return c, nil
+}
+
+// canLearn: the log of the set reaches back to what is stable on a drive, or to
+// where an index copy to it came.
+func (c *candidate) canLearn(ctx context.Context, source *member) (bool, error) {
+	from := c.held.Stable
+	if r := c.held.Rebuild; r != nil {
+		from = r.Base
+		if r.Reached > from.Position {
+			chain, err := chainAt(ctx, c.drive, r.Reached)
+			if err != nil {
+				return false, err
+			}
+			from = layout.Mark{Position: r.Reached, Chain: chain}
+		}
+	}
+	ok, err := onLog(ctx, source.drive, from)
+	if err != nil {
+		err = &fault{source.place, err}
+	}
+	return ok, err
+}
+
+// relearn undoes what a drive has above its own stable mark and the set's log has
+// not, and supplies it with the shards of what it keeps.
+func (t *tenure) relearn(ctx context.Context, c *candidate, source *member) error {
+	keep, err := agreement(ctx, source.place, source.drive, c, layout.MaxPosition)
+	if err != nil {
+		return err
+	}
+	if err := undoTo(ctx, c, keep); err != nil {
+		return err
+	}
+	kept, err := readLog(ctx, c, c.held.Stable.Position+1, keep)
+	if err != nil {
+		return err
+	}
+	for i := range kept {
+		if err := t.set.supply(ctx, c, &kept[i]); err != nil {
+			return err
+		}
+	}
+	c.held.Last.Position = keep
+	return nil
+}
+
+// refill copies the index to a drive while the set is open for reading only: one
+// that a copy was begun to, one that stands in for a drive that is gone for ever,
+// or one that counts and that the log does not reach. When all of them have what
+// is visible the set is opened again.
+func (t *tenure) refill(ctx context.Context, p *place) error {
+	drive := p.open()
+	if drive == nil {
+		return nil
+	}
+	c, err := t.student(ctx, p, drive)
+	if err != nil {
+		return err
+	}
+	if id := drive.Identity().Drive; slices.Contains(t.named()[c.slot].Past, id) {
+		return errReplaced
+	} else if !verdict.Counted(c.held.State, id) {
+		if word, err := t.set.word(t); !word.Has(c.slot) {
+			return err
+		}
+	}
+	source, err := t.anySource()
+	if err != nil {
+		return err
+	}
+	byLog, err := c.canLearn(ctx, source)
+	if err != nil {
+		return err
+	}
+	if !byLog || c.held.Rebuild != nil || c.held.Stable.Position == 0 {
+		resume := byLog && c.held.Rebuild != nil
+		if c.held, err = drive.Promise(ctx, c.promise); err != nil {
+			return err
+		}
+		p.learning(t.set.now())
+		if err := t.copyIndex(ctx, c, resume); err != nil {
+			return err
+		}
+	}
+	p.mu.Lock()
+	p.ready = true
+	p.mu.Unlock()
+	t.mu.Lock()
+	t.asked &^= quorum.One(c.slot)
+	t.mu.Unlock()
+	t.set.nudge()
+	return nil
+}
+
+// follow brings a learner by the log to where the entries in memory begin, and
+// puts it among the drives that are fed from there.
+func (t *tenure) follow(ctx context.Context, c *candidate, m *member) error {
+	defer t.unhold(m)
+	for {
+		attached, visible := t.attach(m)
+		if attached {
+			return nil
+		}
+		source, err := t.source()
+		if err != nil {
+			return err
+		}
+		entries, err := t.set.fetch(ctx, source.place, source.drive, c.name, m.applied+1, visible)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if err := t.set.supply(ctx, c, e); err != nil {
+				return err
+			}
+		}
+		if err := m.drive.Apply(ctx, m.promise, layout.Batch{Entries: entries, Reserve: true}); err != nil {
+			return err
+		}
+		t.mu.Lock()
+		m.applied = entries[len(entries)-1].Position
+		t.mu.Unlock()
+	}
+}
+
+// attach makes a learner a member once the entries in memory reach back to
+// what it has. When it is close, they are kept for it.
+func (t *tenure) attach(m *member) (bool, layout.Position) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stuck == nil && m.applied >= t.base {
+		m.fed = true
+		t.members[m.slot] = m
+		t.startMember(m)
+		m.nudge()
+		return true, 0
+	}
+	if t.visible.Position-m.applied <= maxMarkLag {
+		t.hold = m
+	}
+	return false, t.visible.Position
+}
+
+func (t *tenure) unhold(m *member) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.hold == m {
+		t.hold = nil
+	}
+}
+
+// source gives an in-sync drive to read from, while the set serves.
+func (t *tenure) source() (*member, error) {
+	t.mu.Lock()
+	stuck := t.stuck
+	t.mu.Unlock()
+	if stuck != nil {
+		return nil, stuck
+	}
+	return t.anySource()
+}
+
+// anySource gives a drive that has all that is visible.
+func (t *tenure) anySource() (*member, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.readable()
+	if r == 0 {
+		return nil, ErrUnavailable
+	}
+	return t.members[r.First()], nil
+}
+
+// join proposes learners that have all that is visible. mu is held.
+func (t *tenure) join() {
+	if t.proposal != nil || t.stuck != nil {
+		return
+	}
+	for _, m := range t.members {
+		if m != nil && m.learner && m.fed && m.failed == nil && m.applied >= t.visible.Position {
+			t.propose(t.inSync | quorum.One(m.slot))
 			return
 		}
-		e.abortedBy = abort.Position
 	}
 }

@@ -2,13 +2,13 @@ package driveset
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/sherd-storage/sherd/internal/quorum"
+	"github.com/sherd-storage/sherd/internal/verdict"
 	"github.com/sherd-storage/sherd/internal/vfs"
 	"github.com/sherd-storage/sherd/layout"
 )
@@ -50,6 +50,11 @@ type place struct {
 	untold  bool // its status changed and was not logged
 	fenced  bool // its drive failed and must be closed before it is used again
 	ended   bool // nothing is opened any more
+	counted bool // the drive holds a state that has it in-sync
+	rebuild bool // an index is being copied to it
+	ready   bool // it was empty, and all that is visible was copied to it
+	useless bool // what is there can not be used, and a drive may be made in its stead
+	told    bool // its status was logged before
 }
 
 // open gives the drive of a place, nil when it is not in reach.
@@ -122,6 +127,9 @@ func (p *place) openDrive(ctx context.Context, s *Set, claim *layout.Claimed) er
 		if err := s.fits(p, id); err != nil {
 			return err
 		}
+		if s.replaced(id) {
+			return errReplaced
+		}
 	}
 	d, err := claim.Open(ctx)
 	if err != nil {
@@ -147,6 +155,11 @@ func (s *Set) enrol(p *place, d layout.Drive, h layout.Holding) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.drive, p.id, p.known, p.stable = d, d.Identity(), true, h.Stable.Position
+	p.counted, p.rebuild, p.ready = verdict.Counted(h.State, p.id.Drive), h.Rebuild != nil, false
+	p.useless = false
+	if p.rebuild {
+		p.stable = h.Rebuild.Reached
+	}
 	return nil
 }
 
@@ -162,8 +175,8 @@ func (s *Set) fit(p *place, id layout.Identity) error {
 	if !s.matched {
 		return nil // match looks at all of them
 	}
-	if id.Deployment != s.deployment || id.Drives != s.n {
-		return fmt.Errorf("%w: %s is of deployment %s, the set of %s", ErrMixed, p.Path, id.Deployment, s.deployment)
+	if err := s.belongs(identified{p, id}, "the set", s.deployment, s.n); err != nil {
+		return err
 	}
 	for _, other := range s.places {
 		if other == p {
@@ -208,7 +221,7 @@ func (p *place) release() error {
 func (s *Set) layoutOptions() *layout.Options {
 	return &layout.Options{
 		Logger: s.opt.Logger, Cache: s.cache, ReserveBytes: s.opt.ReserveBytes,
-		TrustLocks: s.opt.TrustLocks, Memory: s.opt.Memory, Now: s.opt.Clock,
+		TrustLocks: s.opt.TrustLocks, Memory: s.opt.Memory, ReadOnly: s.opt.ReadOnly, Now: s.opt.Clock,
 	}
 }
 
@@ -424,8 +437,8 @@ func (s *Set) together(formatted []identified) error {
 	first := formatted[0]
 	bySlot := map[int]identified{}
 	for _, p := range formatted {
-		if p.id.Deployment != first.id.Deployment || p.id.Set != first.id.Set || p.id.Pool != first.id.Pool || p.id.Drives != first.id.Drives {
-			return fmt.Errorf("%w: %s is of deployment %s, %s of %s", ErrMixed, first.Path, first.id.Deployment, p.Path, p.id.Deployment)
+		if err := s.belongs(p, first.Path, first.id.Deployment, first.id.Drives); err != nil {
+			return err
 		}
 		if other, ok := bySlot[p.id.Slot]; ok && other.id.Drive == p.id.Drive {
 			return fmt.Errorf("%w: %s and %s are the same drive, %s", ErrMixed, other.Path, p.Path, p.id.Drive)
@@ -442,58 +455,18 @@ func (s *Set) together(formatted []identified) error {
 	return nil
 }
 
-// neverServed: the newest state is of generation 0, or there is none.
+// neverServed: the newest state is of generation 0, or there is none. A drive that
+// does not count by the state that it was formatted with took a slot of a set that
+// had been served.
 func neverServed(ctx context.Context, formatted []*place) (bool, error) {
 	for _, p := range formatted {
 		h, err := p.drive.Holding(ctx)
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", p.Path, err)
 		}
-		if h.State.Generation > 0 {
+		if h.State.Generation > 0 || !verdict.Counted(h.State, p.drive.Identity().Drive) {
 			return false, nil
 		}
 	}
 	return true, nil
-}
-
-// format makes drives of all places.
-func (s *Set) format(ctx context.Context) error {
-	s.created = true
-	var deployment layout.DeploymentID
-	if _, err := rand.Read(deployment[:]); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	s.deployment, s.matched = deployment, true
-	s.mu.Unlock()
-	state := layout.State{Names: make([]layout.Name, s.n)}
-	ids := make([]layout.Identity, s.n)
-	for slot, p := range s.places {
-		ids[slot] = layout.Identity{Format: 1, Deployment: s.deployment, Slot: slot, Drives: s.n}
-		if _, err := rand.Read(ids[slot].Drive[:]); err != nil {
-			return err
-		}
-		if p.drive != nil {
-			if err := p.drive.Close(); err != nil {
-				return fmt.Errorf("%s: %w", p.Path, err)
-			}
-			p.drive = nil
-		}
-		state.InSync = append(state.InSync, ids[slot].Drive)
-		state.Names[slot] = layout.Name{Drive: ids[slot].Drive, Filesystem: p.claim.Filesystem()}
-	}
-	errs := make([]error, s.n)
-	var wg sync.WaitGroup
-	for slot, p := range s.places {
-		wg.Go(func() {
-			if errs[slot] = p.claim.Format(ctx, ids[slot], state); errs[slot] == nil {
-				errs[slot] = p.openDrive(ctx, s, p.claim)
-			}
-			if errs[slot] != nil {
-				errs[slot] = fmt.Errorf("%s: %w", p.Path, errs[slot])
-			}
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
 }

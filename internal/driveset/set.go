@@ -38,6 +38,7 @@ package driveset
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -46,6 +47,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sherd-storage/sherd/internal/heal"
+	"github.com/sherd-storage/sherd/internal/pace"
 	"github.com/sherd-storage/sherd/internal/quorum"
 	"github.com/sherd-storage/sherd/internal/stripe"
 	"github.com/sherd-storage/sherd/internal/verdict"
@@ -61,17 +64,35 @@ type Place struct {
 
 // Options of a set. The zero value is the default of everything.
 type Options struct {
-	MustExist    bool             // refuse to format
-	Clock        func() time.Time // time of entries; nil: time.Now
-	Logger       *slog.Logger     // nil: nothing is logged
-	TrustLocks   bool             // accept filesystems whose locks can not be trusted
-	Memory       bool             // the places are in memory: smaller buffers
-	ReserveBytes int64            // kept back on each drive; 0: by its size, see layout.Options
-	CacheBytes   int64            // index cache shared by the drives; 0: 48 MiB
-	StallLimit   time.Duration    // how long a drive may be later than enough others; 0: 10 s
-	Grace        time.Duration    // how long to wait for the last drives at opening; 0: 2 s
-	InlineBytes  int64            // objects whose shards are at most this are kept in the index; 0: 64 KiB
-	Manual       bool             // all work but the commit path is left to Run
+	Pool, Set    int                 // its numbers in the store
+	Deployment   layout.DeploymentID // of the store; zero: that of the drives, or a new one
+	MustExist    bool                // refuse to format
+	ReadOnly     bool                // change no byte of the drives, for as long as the set is open; implies MustExist
+	Clock        func() time.Time    // time of entries; nil: time.Now
+	Logger       *slog.Logger        // nil: nothing is logged
+	TrustLocks   bool                // accept filesystems whose locks can not be trusted
+	Memory       bool                // the places are in memory: smaller buffers
+	ReserveBytes int64               // kept back on each drive; 0: by its size, see layout.Options
+	CacheBytes   int64               // index cache shared by the drives; 0: 48 MiB
+	StallLimit   time.Duration       // how long a drive may be later than enough others; 0: 10 s
+	Grace        time.Duration       // how long to wait for the last drives at opening; 0: 2 s
+	InlineBytes  int64               // objects whose shards are at most this are kept in the index; 0: 64 KiB
+	Manual       bool                // all work but the commit path is left to Run
+	// Notice is told what happens to drives, one notice at a time and in order, by
+	// a goroutine of the set's. It must not call Close. Nil: nobody is told.
+	Notice func(Notice)
+	// Replaced are drives that are gone for ever, by the operator's word. Each gives
+	// its slot to an empty place.
+	Replaced []layout.DriveID
+	// What healing does by itself; 0 is the default of each, negative is off. Bytes
+	// are a second's.
+	ScrubBytes    int64         // that a scrub reads; negative: as many as it can
+	ScrubEvery    time.Duration // from a scrub's beginning to that of the next
+	SupplyBytes   int64         // written to a drive that took another's place; 0: as many as it can
+	QuarantineAge time.Duration // of what is removed from quarantine; negative: nothing is
+	// CopyBytes bounds how many bytes an index copy writes to its drive in a
+	// second; 0: as many as it can.
+	CopyBytes int64
 }
 
 // Errors of a set.
@@ -85,6 +106,7 @@ var (
 	ErrExpired        = errors.New("the view is too old")
 	ErrMixed          = errors.New("the places do not belong together")
 	ErrTooFew         = verdict.ErrTooFew
+	ErrServed         = errors.New("the set was in use before")
 	ErrMustExist      = errors.New("there is nothing at the places, and creating was not allowed")
 )
 
@@ -102,7 +124,7 @@ const (
 	probeInterval   = 200 * time.Millisecond
 	removeInterval  = 250 * time.Millisecond
 	removeEntries   = 512
-	maxKeptLog      = 200_000 // entries kept for a drive that is away
+	maxKeptLog      = 500_000 // entries kept for a drive that is away
 	minPause        = 100 * time.Millisecond
 	retryPause      = 500 * time.Millisecond
 	maxPause        = 30 * time.Second
@@ -120,10 +142,13 @@ type Set struct {
 	created    bool
 	cache      *layout.Cache
 	engine     *stripe.Engine
-	latency    latency
+	pace       pace.Pace // of reads of shard files, by slot
 
 	current atomic.Pointer[tenure]
 	damage  damageLog
+	healer  *heal.Healer
+	work    jobs
+	notices notices
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -154,7 +179,12 @@ func Open(ctx context.Context, places []Place, o *Options) (*Set, error) {
 		return nil, errors.Join(err, s.release())
 	}
 	s.serve(t)
-	s.wg.Go(s.keep)
+	if !s.opt.ReadOnly {
+		s.acknowledge()
+		s.wg.Go(s.keep)
+		s.wg.Go(s.herald)
+		s.wg.Go(func() { s.healer.Run(s.ctx) })
+	}
 	return s, nil
 }
 
@@ -162,13 +192,14 @@ func prepare(places []Place, o *Options) (*Set, error) {
 	if len(places) < 1 || len(places) > 16 {
 		return nil, fmt.Errorf("%w: a set has 1 to 16 drives, not %d", ErrMixed, len(places))
 	}
-	s := &Set{n: len(places), kick: make(chan struct{}, 1), runs: make(chan struct{}, 1)}
+	s := &Set{n: len(places), kick: make(chan struct{}, 1), runs: make(chan struct{}, 1), notices: notices{wake: make(chan struct{}, 1)}}
 	if o != nil {
 		s.opt = *o
 	}
 	s.opt.fill()
 	s.q = quorum.Write(s.n)
 	s.cache = layout.NewCache(s.opt.CacheBytes)
+	s.healer = s.newHealer()
 	var err error
 	if s.engine, err = stripe.NewEngine(nil); err != nil {
 		return nil, err
@@ -181,6 +212,7 @@ func prepare(places []Place, o *Options) (*Set, error) {
 }
 
 func (o *Options) fill() {
+	o.MustExist = o.MustExist || o.ReadOnly
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
@@ -199,6 +231,70 @@ func (o *Options) fill() {
 	if o.InlineBytes == 0 {
 		o.InlineBytes = 64 << 10
 	}
+}
+
+// Format makes drives of the places of a set that is opened later: its state is
+// of generation 0, and until it was opened once it may be formatted anew. Where
+// that was done before nothing is left to do. ErrServed: the set was opened.
+func Format(ctx context.Context, places []Place, o *Options) error {
+	s, err := prepare(places, o)
+	if err != nil {
+		return err
+	}
+	err = s.gather(ctx)
+	if err == nil && !s.created {
+		err = s.unserved(ctx)
+	}
+	return errors.Join(err, s.release())
+}
+
+func (s *Set) unserved(ctx context.Context) error {
+	formatted, _, err := s.sort()
+	if err != nil {
+		return err
+	}
+	if fresh, err := neverServed(ctx, formatted); err != nil || !fresh {
+		return errors.Join(err, ErrServed)
+	}
+	return nil
+}
+
+// epoch is the least that is this set's, from a number on. Sets of a store have
+// different ones, so that a version id or an upload id of one set is none of
+// another: a key may have been in one, and be in the other now.
+func (o *Options) epoch(least uint64) uint64 {
+	const setsInPool, apart = 1 << 10, 1 << 16
+	own := uint64(o.Pool)*setsInPool + uint64(o.Set)
+	if own == 0 {
+		return least // of the first set, which may be the only one, by the clock alone
+	}
+	epoch := least - least%apart + own%apart
+	if epoch < least {
+		epoch += apart
+	}
+	return epoch
+}
+
+// deployment is the store's id, or a new one.
+func (o *Options) deployment() (id layout.DeploymentID, err error) {
+	if id = o.Deployment; id == (layout.DeploymentID{}) {
+		_, err = rand.Read(id[:])
+	}
+	return id, err
+}
+
+// belongs: a drive is of this set of the store, like others that are named so.
+func (s *Set) belongs(p identified, others string, deployment layout.DeploymentID, drives int) error {
+	id := p.id
+	switch {
+	case id.Deployment != deployment, s.opt.Deployment != (layout.DeploymentID{}) && id.Deployment != s.opt.Deployment:
+		return fmt.Errorf("%w: %s is of deployment %s, %s of %s", ErrMixed, p.Path, id.Deployment, others, deployment)
+	case id.Pool != s.opt.Pool || id.Set != s.opt.Set:
+		return fmt.Errorf("%w: %s is of set %d of pool %d, not of set %d of pool %d", ErrMixed, p.Path, id.Set, id.Pool, s.opt.Set, s.opt.Pool)
+	case id.Drives != drives:
+		return fmt.Errorf("%w: %s is of a set of %d drives, %s of %d", ErrMixed, p.Path, id.Drives, others, drives)
+	}
+	return nil
 }
 
 // openFirst makes the first opening: a drive that fails while the log is
@@ -261,6 +357,20 @@ func (s *Set) serving() (*tenure, error) {
 
 // Created tells that this Open formatted the drives.
 func (s *Set) Created() bool { return s.created }
+
+// Mode is what the set can do now.
+func (s *Set) Mode() Mode {
+	t, err := s.serving()
+	if err != nil {
+		return Closed
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stuck != nil {
+		return ReadOnly
+	}
+	return Serving
+}
 
 // Drives is N.
 func (s *Set) Drives() int { return s.n }

@@ -76,6 +76,8 @@ type client struct {
 	set  *driveset.Set
 	mu   sync.Mutex
 	want map[string][]byte
+	// parity is one more than that of objects; 0: the default of the set.
+	parity int
 }
 
 const bucket = layout.BucketID(1)
@@ -89,7 +91,7 @@ func bytesOf(seed uint64, n int) []byte {
 
 // put stores bytes as a new version and shadows the one before.
 func (c *client) put(ctx context.Context, key string, data []byte) error {
-	st, err := c.set.Stage(ctx, bytes.NewReader(data), int64(len(data)), driveset.DataSpec{Bucket: bucket, Key: key, Parity: -1})
+	st, err := c.set.Stage(ctx, bytes.NewReader(data), int64(len(data)), driveset.DataSpec{Bucket: bucket, Key: key, Parity: c.parity - 1})
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sherd-storage/sherd/internal/quorum"
 	"github.com/sherd-storage/sherd/internal/stripe"
@@ -14,26 +17,59 @@ import (
 
 // leaveOutUnhealable drops from the new set the drives that would have to be
 // brought up to date first and can not be, because the log does not reach back
-// to their stable mark, or that mark is not on it. If too few are left, the
-// set opens for reading only.
+// to their stable mark, or that mark is not on it. If too few are left, the set
+// opens for reading only, and the index of one of them at a time is copied, as
+// long as enough others count for the set to be opened without it.
 func (o *opening) leaveOutUnhealable(ctx context.Context) error {
 	source := o.at(o.v.Source)
+	out := quorum.Drives(0)
 	for slot := range o.v.Behind.All() {
 		ok, err := onLog(ctx, source.drive, o.at(slot).held.Stable)
 		if err != nil {
 			return o.failed(source.place, err)
 		}
 		if !ok {
-			o.v.Behind &^= quorum.One(slot)
-			o.v.InSync &^= quorum.One(slot)
-			o.at(slot).place.set(Refused, errNeedsCopy, o.set.now())
+			out |= quorum.One(slot)
 		}
 	}
-	if n, q := o.v.InSync.Count(), quorum.Write(o.set.n); n < q {
-		o.v.ReadOnly = true
-		o.v.Why = fmt.Sprintf("%d of %d drives can be brought in step by the log, %d are needed to write", n, o.set.n, q)
+	if out&o.v.Fresh != 0 {
+		out |= o.v.Fresh // all of them, or none
+	}
+	o.v.Behind &^= out
+	o.v.InSync &^= out
+	o.v.Fresh &^= out
+	n, q := o.v.InSync.Count(), quorum.Write(o.set.n)
+	if n >= q {
+		return nil
+	}
+	o.v.ReadOnly = true
+	o.v.Why = fmt.Sprintf("%d of %d drives can be brought in step by the log, %d are needed to write", n, o.set.n, q)
+	counted := out & o.v.Promised
+	if counted != 0 && o.v.Promised.Count() > quorum.Read(o.set.n) {
+		o.refillable = quorum.One(counted.First())
+	}
+	for slot := range (counted &^ o.refillable).All() {
+		o.at(slot).place.set(Refused, errNeedsCopy, o.set.now())
 	}
 	return nil
+}
+
+// succession gives who has which slot from now on.
+func (o *opening) succession() []layout.Name {
+	names := slices.Clone(o.v.State.Names)
+	for slot := range o.v.Fresh.All() {
+		c := o.at(slot)
+		if id := c.drive.Identity().Drive; names[slot].Drive != id {
+			names[slot] = succeed(names[slot], id, c.place.claim.Filesystem())
+		}
+		c.name = names[slot]
+	}
+	return names
+}
+
+// succeed names a new drive for a slot.
+func succeed(n layout.Name, id layout.DriveID, filesystem string) layout.Name {
+	return layout.Name{Drive: id, Filesystem: filesystem, Past: append(slices.Clone(n.Past), n.Drive)}
 }
 
 // onLog: a mark stands on the log of a drive, which still has what follows it.
@@ -45,23 +81,23 @@ func onLog(ctx context.Context, d layout.Drive, m layout.Mark) (bool, error) {
 	if m == h.Last || m == h.Stable && h.First <= m.Position+1 {
 		return true, nil
 	}
-	if m.Position == 0 {
-		return h.First <= 1, nil
+	if m.Position+1 < h.First || m.Position > h.Last.Position || h.First == 0 {
+		return false, nil // a log without entries begins and ends where an index copy did
 	}
-	if m.Position < h.First || m.Position > h.Last.Position {
-		return false, nil
-	}
-	e, err := d.Log(ctx, m.Position, 1)
-	if err != nil || len(e) == 0 {
+	e, err := d.Log(ctx, max(m.Position, h.First), 1)
+	switch {
+	case err != nil || len(e) == 0:
 		return false, err
+	case e[0].Position == m.Position:
+		return e[0].Chain == m.Chain, nil
 	}
-	return e[0].Position == m.Position && e[0].Chain == m.Chain, nil
+	return e[0].Position == m.Position+1 && e[0].Chain == m.Chain.Next(e[0].Owner, e[0].Digest), nil
 }
 
 // settle brings every drive of the new set to the same log, durably, and makes
 // the tenure that goes on from there.
 func (o *opening) settle(ctx context.Context) (*tenure, error) {
-	names := slices.Clone(o.v.State.Names)
+	names := o.succession()
 	t := newTenure(o.set, o.owner, names)
 	// Drives that are behind come first: were one of them to hold the new
 	// state before it holds the log, it could be believed by the next opening.
@@ -74,10 +110,12 @@ func (o *opening) settle(ctx context.Context) (*tenure, error) {
 	}
 	state := &layout.State{Owner: o.owner, Generation: 1, InSync: t.ids(o.v.InSync), Names: names}
 	seal := &layout.Seal{Epoch: o.owner.Epoch, Position: end.Position}
-	if err := o.each(ctx, o.v.InSync, func(c *candidate) error { return o.finish(ctx, c, state, seal) }); err != nil {
-		return nil, err
+	for _, some := range []quorum.Drives{o.v.InSync &^ o.v.Fresh, o.v.Fresh} {
+		if err := o.each(ctx, some, func(c *candidate) error { return o.finish(ctx, c, state, seal) }); err != nil {
+			return nil, err
+		}
 	}
-	t.generation = 1
+	t.generation, t.force = 1, *state
 	t.last, t.visible, t.base = end, end, end.Position
 	t.inSync, t.need = o.v.InSync, o.v.InSync
 	for slot := range t.inSync.All() {
@@ -201,7 +239,7 @@ func undoTo(ctx context.Context, c *candidate, to layout.Position) error {
 func (o *opening) catchUp(ctx context.Context, c *candidate, from, to layout.Position) error {
 	source := o.at(o.v.Source)
 	for from < to {
-		entries, err := o.set.fetch(ctx, source.place, source.drive, c.drive.Identity().Drive, from+1, to)
+		entries, err := o.set.fetch(ctx, source.place, source.drive, c.name, from+1, to)
 		if err != nil {
 			return err
 		}
@@ -251,8 +289,7 @@ func (o *opening) restoreShards(ctx context.Context) error {
 }
 
 // openReadOnly seals the log on every drive that counts and serves what is
-// stable. Keys that the tail touches are blocked: neither the tail's entry nor
-// what was before it may be shown.
+// stable.
 func (o *opening) openReadOnly(ctx context.Context) (*tenure, error) {
 	seal := &layout.Seal{Epoch: o.owner.Epoch, Position: o.v.Top}
 	if err := o.each(ctx, o.v.Promised, func(c *candidate) error {
@@ -260,6 +297,42 @@ func (o *opening) openReadOnly(ctx context.Context) (*tenure, error) {
 	}); err != nil {
 		return nil, err
 	}
+	return o.readOnly()
+}
+
+// openUnwritten serves what is stable without a promise or a seal. That is safe
+// while every drive of the in-sync set is locked: without all of them nobody
+// else can have the set move on. What is not stable might be lost yet, with a
+// file system's memory: it is not shown, however many drives have it.
+func (o *opening) openUnwritten() (*tenure, error) {
+	there := map[layout.DriveID]bool{}
+	for _, p := range o.set.places {
+		p.mu.Lock()
+		if p.claim != nil {
+			if id, ok := p.claim.Identity(); ok {
+				there[id.Drive] = true
+			}
+		}
+		p.mu.Unlock()
+	}
+	var absent []string
+	for _, id := range o.v.State.InSync {
+		if !there[id] {
+			absent = append(absent, id.String())
+		}
+	}
+	if len(absent) > 0 {
+		return nil, fmt.Errorf("%w: to open without writing every drive that is in-sync must be there, and %s are not; %w",
+			ErrTooFew, strings.Join(absent, ", "), o.set.missing())
+	}
+	o.v.Why = "it was opened for reading only"
+	return o.readOnly()
+}
+
+// readOnly makes a tenure that serves what is stable. Keys that the tail
+// touches are blocked: neither the tail's entry nor what was before it may be
+// shown.
+func (o *opening) readOnly() (*tenure, error) {
 	t := newTenure(o.set, o.owner, slices.Clone(o.v.State.Names))
 	source := o.at(o.v.Source)
 	var err error
@@ -279,6 +352,7 @@ func (o *opening) openReadOnly(ctx context.Context) (*tenure, error) {
 		t.members[slot] = newMember(slot, c.place, c.drive, c.promise, t.visible.Position, t.visible.Position)
 	}
 	t.stuck = fmt.Errorf("%w: %s", ErrReadOnly, o.v.Why)
+	t.force, t.refillable = o.v.State, o.refillable
 	t.asked = o.asked()
 	return t, nil
 }
@@ -288,38 +362,60 @@ func (o *opening) openReadOnly(ctx context.Context) (*tenure, error) {
 // voids come from the entry itself, records from their keys on the source,
 // inline shards are the target's own, put together from the others'. Its errors
 // are the source's.
-func (s *Set) fetch(ctx context.Context, at *place, source layout.Drive, target layout.DriveID, from, to layout.Position) ([]*layout.Entry, error) {
-	heads, err := source.Log(ctx, from, int(min(maxBatchEntries, to-from+1)))
+func (s *Set) fetch(ctx context.Context, at *place, source layout.Drive, target layout.Name, from, to layout.Position) ([]*layout.Entry, error) {
+	heads, err := source.Log(ctx, from, int(min(fetchEntries, to-from+1)))
 	if err != nil {
 		return nil, &fault{at, err}
 	}
 	if len(heads) == 0 || heads[0].Position != from {
 		return nil, fmt.Errorf("%w: the log has no entry %d", errNeedsCopy, from)
 	}
-	r, err := source.Read(ctx)
-	if err != nil {
-		return nil, &fault{at, err}
-	}
-	defer r.Close()
 	out := make([]*layout.Entry, 0, len(heads))
 	var bytes int64
-	for i := range heads {
-		e := &heads[i]
-		if e.Position > to || bytes >= maxBatchBytes {
-			break
-		}
-		if err := s.fill(ctx, r, target, e); err != nil {
+	for len(out) < len(heads) && bytes < maxBatchBytes {
+		part := heads[len(out):min(len(out)+fetchPart, len(heads))]
+		if err := s.fillAll(ctx, source, target, part); err != nil {
 			return nil, &fault{at, err}
 		}
-		out = append(out, e)
-		bytes += entryBytes(e)
+		for i := range part {
+			out = append(out, &part[i])
+			bytes += entryBytes(&part[i])
+		}
 	}
 	return out, nil
 }
 
+// What a drive that learns is given at a time: a batch is whole parts, whose entries
+// are put together side by side.
+const (
+	fetchEntries = 1024
+	fetchPart    = 64
+	fetchWorkers = 4
+)
+
+func (s *Set) fillAll(ctx context.Context, source layout.Drive, target layout.Name, part []layout.Entry) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for w := range min(fetchWorkers, len(part)) {
+		g.Go(func() error {
+			r, err := source.Read(ctx)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			for i := w; i < len(part); i += fetchWorkers {
+				if err := s.fill(ctx, r, target, &part[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
 // fill puts the contents into an entry read from a log. A record that is gone
 // from the source was shadowed by a later entry, which follows.
-func (s *Set) fill(ctx context.Context, r layout.Reader, target layout.DriveID, e *layout.Entry) error {
+func (s *Set) fill(ctx context.Context, r layout.Reader, target layout.Name, e *layout.Entry) error {
 	for i := range e.Writes {
 		w := &e.Writes[i]
 		if w.Kind != layout.KindRecord || w.Slot.Type() == 'i' {
@@ -344,7 +440,7 @@ func (s *Set) fill(ctx context.Context, r layout.Reader, target layout.DriveID, 
 		if !a.Inline || shard < 0 {
 			continue
 		}
-		value, err := s.rebuildInline(ctx, *a, shard)
+		value, err := s.rebuildInline(ctx, *a, shard, e.Position)
 		if err != nil && !errors.Is(err, ErrDamaged) {
 			return err
 		}

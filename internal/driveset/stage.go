@@ -33,6 +33,7 @@ type Staged struct {
 	Place layout.Place
 
 	t         *tenure
+	spec      DataSpec // as it was asked for
 	parity    int
 	data      []byte // of inline data
 	add       layout.Add
@@ -53,6 +54,7 @@ func (s *Set) Stage(ctx context.Context, body io.Reader, size int64, spec DataSp
 	if err != nil {
 		return nil, err
 	}
+	asked := spec
 	if spec.Parity < 0 {
 		spec.Parity = quorum.DefaultParity(s.n)
 	}
@@ -61,7 +63,7 @@ func (s *Set) Stage(ctx context.Context, body io.Reader, size int64, spec DataSp
 		return nil, err
 	}
 	k, m := quorum.Geometry(len(drives), spec.Parity)
-	st := &Staged{t: t, parity: spec.Parity}
+	st := &Staged{t: t, spec: asked, parity: spec.Parity}
 	head, whole, err := readHead(body, size, int64(k)*s.opt.InlineBytes)
 	switch {
 	case err != nil:
@@ -73,6 +75,20 @@ func (s *Set) Stage(ctx context.Context, body io.Reader, size int64, spec DataSp
 		return st, st.inline(drives, m)
 	}
 	return st, st.files(ctx, io.MultiReader(bytes.NewReader(head), body), size, spec, drives, m)
+}
+
+// Move lays bytes that nothing was committed of out in another set. Both are to be
+// discarded.
+func (st *Staged) Move(ctx context.Context, to *Set) (*Staged, error) {
+	var data Data = &inMemory{data: st.data}
+	if st.Place.Kind == layout.PlaceFile {
+		var err error
+		if data, err = st.t.set.fileData(ctx, st.Place, 0, st.Size); err != nil {
+			return nil, err
+		}
+	}
+	defer data.Close()
+	return to.Stage(ctx, data, st.Size, st.spec)
 }
 
 // readHead reads a body as far as it may be inline; whole when that is all of
@@ -131,7 +147,7 @@ func (st *Staged) name(drives []*member, parity int) {
 	st.add = layout.Add{Data: layout.DataID{Owner: t.owner, Counter: t.data.Add(1)}, Parity: uint8(parity), Size: st.Size}
 	st.add.Drives = make([]layout.DriveID, len(drives))
 	for i, m := range drives {
-		st.add.Drives[i] = t.names[m.slot].Drive
+		st.add.Drives[i] = t.named()[m.slot].Drive
 	}
 }
 
@@ -259,7 +275,7 @@ func (st *Staged) create(ctx context.Context, spec DataSpec, drives []*member, n
 			return fmt.Errorf("%w on %s", ErrNoSpace, m.place.Path)
 		}
 		made[i], err = m.drive.Shards().Create(ctx, m.promise, layout.ShardHeader{
-			Deployment: st.t.set.deployment, Bucket: spec.Bucket, Key: spec.Key, Data: st.add.Data, Upload: spec.Upload,
+			Deployment: st.t.set.deployment, Pool: st.t.set.opt.Pool, Set: st.t.set.opt.Set, Bucket: spec.Bucket, Key: spec.Key, Data: st.add.Data, Upload: spec.Upload,
 			Part: spec.Part, Shard: i, DataShards: g.Data, Parity: g.Parity,
 		})
 		return err

@@ -25,8 +25,8 @@ type tenure struct {
 	set   *Set
 	owner layout.Owner
 	n     int
-	names []layout.Name
-	room  *semaphore.Weighted // bytes of entries that are not acknowledged
+	names atomic.Pointer[[]layout.Name] // which drive has which slot; replaced as a whole, with mu held
+	room  *semaphore.Weighted           // bytes of entries that are not acknowledged
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -48,11 +48,14 @@ type tenure struct {
 	stuck      error     // why nothing is acknowledged any more
 	blocked    []blocked // what unsettled entries touch
 	pins       pins
-	touched    time.Time     // when visible last moved
-	lived      time.Duration // the watch's clock, which stands while the host is paused
-	looked     time.Time     // when it last moved
-	hold       *member       // a learner that entries are kept in memory for
-	asked      quorum.Drives // the drives that were asked when the set could be opened for reading only
+	touched    time.Time        // when visible last moved
+	lived      time.Duration    // the watch's clock, which stands while the host is paused
+	looked     time.Time        // when it last moved
+	hold       *member          // a learner that entries are kept in memory for
+	asked      quorum.Drives    // the drives that were asked when the set could be opened for reading only
+	force      layout.State     // the newest state that this owner has written, or found
+	refillable quorum.Drives    // drives whose index may be copied while the set is open for reading only
+	fresh      map[int]newcomer // new drives that were named for a slot and are not formatted yet
 }
 
 // proposal is a state that is not yet on all drives that it names.
@@ -113,12 +116,16 @@ type waiter struct {
 }
 
 func newTenure(s *Set, owner layout.Owner, names []layout.Name) *tenure {
-	t := &tenure{set: s, owner: owner, n: s.n, names: names, room: semaphore.NewWeighted(maxUnackedBytes),
+	t := &tenure{set: s, owner: owner, n: s.n, room: semaphore.NewWeighted(maxUnackedBytes),
 		lived: 1, touched: time.Now(), looked: time.Now()}
+	t.names.Store(&names)
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.pins.init()
 	return t
 }
+
+// named says which drive has which slot. It is not to be changed.
+func (t *tenure) named() []layout.Name { return *t.names.Load() }
 
 // end stops the links and gives every caller that still waits its answer.
 func (t *tenure) end(why error) {
@@ -233,6 +240,8 @@ func (t *tenure) advance() {
 		var err error
 		if e.abortedBy > 0 {
 			err = ErrAborted
+		} else {
+			t.set.healer.Added(&e.Entry)
 		}
 		t.visible = layout.Mark{Position: p, Chain: e.Chain}
 		t.settle(e, err)
@@ -270,6 +279,89 @@ func acknowledgeable(t *tenure) layout.Position {
 
 // at gives an entry that is still in memory. mu is held.
 func (t *tenure) at(p layout.Position) *pending { return t.log[p-t.base-1] }
+
+// noteQuorum remembers when Q drives had an entry: from then on a drive that
+// has not is late. mu is held.
+func (t *tenure) noteQuorum(upTo layout.Position) {
+	for p := min(upTo, t.last.Position); p > t.visible.Position && p > t.base; p-- {
+		e := t.at(p)
+		if e.quorumAt > 0 {
+			return
+		}
+		n := 0
+		for slot := range t.need.All() {
+			if t.members[slot].applied >= p {
+				n++
+			}
+		}
+		if n >= t.set.q {
+			e.quorumAt = t.lived
+		}
+	}
+}
+
+// propose gives the drives of a new in-sync set its state. Acknowledgements
+// need the old set's drives and the new one's until all of the new have it.
+// mu is held.
+func (t *tenure) propose(target quorum.Drives) {
+	if t.stuck != nil {
+		return
+	}
+	t.generation++
+	t.need |= target
+	t.force = layout.State{Owner: t.owner, Generation: t.generation, InSync: t.ids(target), Names: t.named()}
+	t.proposal = &proposal{target: target, state: t.force}
+	for slot := range target.All() {
+		t.members[slot].nudge()
+	}
+}
+
+func (t *tenure) ids(m quorum.Drives) []layout.DriveID {
+	ids := make([]layout.DriveID, 0, m.Count())
+	for slot := range m.All() {
+		ids = append(ids, t.named()[slot].Drive)
+	}
+	return ids
+}
+
+// accept notes that a drive holds the proposed state; the last one decides it.
+// mu is held.
+func (t *tenure) accept(m *member, generation uint64) {
+	p := t.proposal
+	if p == nil || p.state.Generation != generation || t.stuck != nil {
+		return
+	}
+	p.accepted |= quorum.One(m.slot)
+	m.place.counts()
+	if !p.accepted.Contains(p.target) {
+		return
+	}
+	t.inSync, t.need, t.proposal = p.target, p.target, nil
+	for slot := range t.inSync.All() {
+		t.members[slot].learner = false
+	}
+	t.set.decided(t)
+	t.abortUnreachable()
+	t.advance()
+	t.prune()
+}
+
+// abortUnreachable undoes every write on its way that can no longer get enough
+// shards. mu is held.
+func (t *tenure) abortUnreachable() {
+	for p := t.visible.Position + 1; p <= t.last.Position; p++ {
+		e := t.at(p)
+		if e.needed == 0 || e.abortedBy > 0 || (e.holders&t.inSync).Count() >= e.needed {
+			continue
+		}
+		abort := &pending{Entry: layout.Entry{Aborts: p, Writes: e.Voids()}}
+		if err := t.append(abort); err != nil {
+			t.stick(err)
+			return
+		}
+		e.abortedBy = abort.Position
+	}
+}
 
 // prune forgets entries that are visible and that every fed drive has. mu is
 // held.

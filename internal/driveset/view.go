@@ -32,6 +32,10 @@ func (s *Set) View(ctx context.Context) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
+	return t.view(ctx)
+}
+
+func (t *tenure) view(ctx context.Context) (*View, error) {
 	v := &View{t: t}
 	t.mu.Lock()
 	v.at = t.visible

@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sherd-storage/sherd/bitrot"
 	"github.com/sherd-storage/sherd/erasure"
@@ -11,6 +12,24 @@ import (
 // memory as a whole: one frame each up to 64 KiB a shard. The streams lie in one
 // allocation, and none can grow into the next. It starts no goroutine.
 func (e *Engine) EncodeInline(object []byte, g erasure.Geometry, data DataID) ([][]byte, error) {
+	return e.encodeInline(object, g, data, 0, g.Shards())
+}
+
+// EncodeInlineShard gives the stream of one shard of a small object, as
+// EncodeInline does, without the work of sealing the others.
+func (e *Engine) EncodeInlineShard(object []byte, g erasure.Geometry, data DataID, shard int) ([]byte, error) {
+	if shard < 0 || shard >= g.Shards() {
+		return nil, fmt.Errorf("%w: shard %d of %s", ErrInput, shard, g)
+	}
+	streams, err := e.encodeInline(object, g, data, shard, shard+1)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(streams[shard]), nil
+}
+
+// encodeInline seals the shards of [from, to) only.
+func (e *Engine) encodeInline(object []byte, g erasure.Geometry, data DataID, from, to int) ([][]byte, error) {
 	coder, err := e.coder(g)
 	if err != nil {
 		return nil, err
@@ -37,12 +56,12 @@ func (e *Engine) EncodeInline(object []byte, g erasure.Geometry, data DataID) ([
 				object = object[copy(blocks[i], object):]
 			}
 		}
-		if b > 0 && g.Parity > 0 {
+		if b > 0 && g.Parity > 0 && to > g.Data {
 			if err := coder.Encode(blocks[:n]); err != nil {
 				return nil, err
 			}
 		}
-		for i := range n {
+		for i := from; i < to; i++ {
 			id := bitrot.ShardID{Data: data, Shard: uint8(i)}
 			if _, err := sealer.AppendSum(blocks[i], id, int64(s), s == l.frames-1, blocks[i]); err != nil {
 				return nil, err

@@ -24,6 +24,13 @@ func TestInlineStreams(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, reference(t, g, data), streams, "%s %d", g, size)
 			require.Equal(t, len(streams[0]), cap(streams[0]))
+			for i := range streams {
+				one, err := e.EncodeInlineShard(data, g, dataID(), i)
+				require.NoError(t, err)
+				require.Equal(t, streams[i], one, "%s %d shard %d", g, size, i)
+			}
+			_, err = e.EncodeInlineShard(data, g, dataID(), len(streams))
+			require.ErrorIs(t, err, stripe.ErrInput)
 			got, damage, err := e.DecodeInline([]byte("before "), object(g, size), streams)
 			require.NoError(t, err)
 			require.Empty(t, damage)

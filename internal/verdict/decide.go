@@ -7,6 +7,7 @@ package verdict
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sherd-storage/sherd/internal/quorum"
 	"github.com/sherd-storage/sherd/layout"
@@ -51,6 +52,7 @@ type Verdict struct {
 	Agreed   quorum.Drives // A: the drives whose logs are the set's
 	InSync   quorum.Drives // the new in-sync set; meaningless when ReadOnly
 	Behind   quorum.Drives // of InSync, those to be brought up to date before any drive gets the new state
+	Fresh    quorum.Drives // of Behind, drives that were empty and take the slots of drives that are gone for ever
 	Source   int           // slot of a drive of A with the longest log
 	Top      layout.Position
 	End      layout.Position // where the log ends once settled; up to Top is undone
@@ -63,8 +65,9 @@ type Verdict struct {
 var ErrTooFew = errors.New("too few drives")
 
 // Decide applies section 3 of the protocol, steps 3 to 8, to what the drives
-// of a set of n said.
-func Decide(n int, said []Witness) (Verdict, error) {
+// of a set of n said. gone are the drives that will never come back, by the
+// operator's word.
+func Decide(n int, said []Witness, gone ...layout.DriveID) (Verdict, error) {
 	d := newDecision(n, said)
 	if err := d.force(); err != nil {
 		return Verdict{}, err
@@ -77,7 +80,7 @@ func Decide(n int, said []Witness) (Verdict, error) {
 	if err := d.longest(); err != nil {
 		return Verdict{}, err
 	}
-	d.members()
+	d.members(gone)
 	if !d.ReadOnly {
 		d.walk()
 	}
@@ -266,7 +269,7 @@ func (d *decision) longest() error {
 }
 
 // members chooses the new in-sync set.
-func (d *decision) members() {
+func (d *decision) members(gone []layout.DriveID) {
 	q := quorum.Write(d.n)
 	switch {
 	case d.Agreed.Count() >= q:
@@ -274,10 +277,54 @@ func (d *decision) members() {
 	case d.Promised.Count() >= q:
 		d.InSync = d.Promised
 		d.Behind = d.Promised &^ d.Agreed
+	case d.replace(gone):
+		d.InSync = d.Promised | d.Fresh
+		d.Behind = d.InSync &^ d.Agreed
 	default:
 		d.ReadOnly = true
 		d.Why = fmt.Sprintf("%d of %d drives are in-sync, %d are needed to write", d.Agreed.Count(), d.n, q)
 	}
+}
+
+// replace finds the drives that were empty and stand in for those that are gone
+// for ever: one for every slot outside F, or none. To take in some of them only
+// would make a majority, while a drive may still come back that knows more.
+func (d *decision) replace(gone []layout.DriveID) bool {
+	if len(gone) == 0 {
+		return false
+	}
+	fresh := quorum.Drives(0)
+	for slot := range d.n {
+		if d.Promised.Has(slot) {
+			continue
+		}
+		w := d.by[slot]
+		if w == nil || w.Rebuild || Counted(w.State, w.ID) || !Succeeds(d.State, slot, w.ID, gone) {
+			return false
+		}
+		fresh |= quorum.One(slot)
+	}
+	d.Fresh = fresh
+	return true
+}
+
+// Counted tells whether a drive that holds a state has ever counted: whether
+// that state has it in-sync.
+func Counted(held layout.State, id layout.DriveID) bool { return inState(held, id) }
+
+// Succeeds tells whether a drive that never counted may take a slot while too few
+// drives are there to decide on it: the state in force names the one that is gone
+// for ever; or it names the newcomer already, which was decided when there were
+// enough, unless it was to be in-sync at once, which only the same word allows.
+func Succeeds(in layout.State, slot int, id layout.DriveID, gone []layout.DriveID) bool {
+	name := in.Names[slot]
+	switch {
+	case name.Drive != id:
+		return slices.Contains(gone, name.Drive) && !slices.Contains(name.Past, id)
+	case !inState(in, id):
+		return true
+	}
+	return len(name.Past) > 0 && slices.Contains(gone, name.Past[len(name.Past)-1])
 }
 
 // walk decides how much of L above V* is kept.

@@ -116,9 +116,16 @@ func (i *intercepted) MkdirAll(name string, perm os.FileMode) error {
 	return i.run(Call{Kind: op.Mkdir, Path: name}, func() error { return i.inner.MkdirAll(name, perm) })
 }
 
-func (i *intercepted) Lock(name string) (held io.Closer, err error) {
+func (i *intercepted) Lock(name string) (io.Closer, error) { return i.lock(name, i.inner.Lock) }
+
+// LockShared implements the seam of [LockShared].
+func (i *intercepted) LockShared(name string) (io.Closer, error) {
+	return i.lock(name, func(name string) (io.Closer, error) { return LockShared(i.inner, name) })
+}
+
+func (i *intercepted) lock(name string, do func(name string) (io.Closer, error)) (held io.Closer, err error) {
 	err = i.run(Call{Kind: op.Lock, Path: name}, func() (err error) {
-		held, err = i.inner.Lock(name)
+		held, err = do(name)
 		return err
 	})
 	if err != nil {

@@ -74,6 +74,9 @@ func (o osFS) MkdirAll(name string, perm os.FileMode) error {
 // Lock implements FS.
 func (o osFS) Lock(name string) (io.Closer, error) { return lockFile(o.FS, name) }
 
+// LockShared implements the seam of [LockShared].
+func (o osFS) LockShared(name string) (io.Closer, error) { return shareFile(name) }
+
 // Identify implements the seam of [Identify].
 func (o osFS) Identify(name string) (Identity, error) {
 	device, index, err := fileID(name)

@@ -14,12 +14,19 @@ const hasModes = true
 
 // lockFile takes an flock on the file at name. The lock is released when its only handle is closed.
 func lockFile(_ FS, name string) (io.Closer, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, fileMode)
+	return flock(name, os.O_RDWR|os.O_CREATE, syscall.LOCK_EX)
+}
+
+// shareFile takes an flock that others may hold beside it.
+func shareFile(name string) (io.Closer, error) { return flock(name, os.O_RDONLY, syscall.LOCK_SH) }
+
+func flock(name string, flag, how int) (io.Closer, error) {
+	f, err := os.OpenFile(name, flag, fileMode)
 	if err != nil {
 		return nil, err
 	}
 	for {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err = syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EINTR) {
 			break
 		}

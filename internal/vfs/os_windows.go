@@ -18,6 +18,19 @@ func lockFile(fs FS, name string) (io.Closer, error) {
 	return l, nil
 }
 
+// shareFile opens the file so that others may read it, and not write it.
+func shareFile(name string) (io.Closer, error) {
+	wide, err := syscall.UTF16PtrFromString(name)
+	if err != nil {
+		return nil, &os.PathError{Op: "lock", Path: name, Err: err}
+	}
+	h, err := syscall.CreateFile(wide, syscall.GENERIC_READ, syscall.FILE_SHARE_READ, nil, syscall.OPEN_EXISTING, 0, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "lock", Path: name, Err: err}
+	}
+	return os.NewFile(uintptr(h), name), nil
+}
+
 // fileID returns the volume serial number and the file index.
 func fileID(name string) (device, index uint64, err error) {
 	wide, err := syscall.UTF16PtrFromString(name)

@@ -47,6 +47,9 @@ func Run(t *testing.T, make Maker) {
 		{"CopiesAnIndex", copies},
 		{"ShardFiles", shardFiles},
 		{"ShardFilesDamaged", shardDamage},
+		{"PutsAsideWhatIsReplaced", replacesAside},
+		{"DiscardsWhatNobodyUses", discards},
+		{"MendsInlineShards", mends},
 		{"Probe", probe},
 		{"Close", closes},
 	} {

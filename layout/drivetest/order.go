@@ -2,6 +2,7 @@ package drivetest
 
 import (
 	"context"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -46,6 +47,10 @@ func guarded(r *rig) {
 	require.ErrorIs(r, err, layout.ErrPromised)
 	require.ErrorIs(r, r.d.Shards().Quarantine(ctx, other, data, "x"), layout.ErrPromised)
 	require.ErrorIs(r, r.d.Shards().Remove(ctx, other, data), layout.ErrPromised)
+	require.ErrorIs(r, r.d.Shards().Discard(ctx, other, data, "x"), layout.ErrPromised)
+	_, err = r.d.Shards().Expire(ctx, other, time.Unix(1<<40, 0))
+	require.ErrorIs(r, err, layout.ErrPromised)
+	require.ErrorIs(r, r.d.Apply(ctx, other, layout.Batch{Mend: []layout.Mend{{}}}), layout.ErrPromised)
 	_, err = r.d.Promise(ctx, other)
 	require.NoError(r, err)
 	require.ErrorIs(r, w.Commit(ctx, layout.Trailer{}), layout.ErrPromised, "a shard begun under a promise that is gone")

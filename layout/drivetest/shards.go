@@ -2,6 +2,7 @@ package drivetest
 
 import (
 	"io"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -99,6 +100,105 @@ func shardDamage(r *rig) {
 	require.NoError(r, err)
 	require.NoError(r, w.Commit(ctx, layout.Trailer{Payload: 70000}))
 	wrong(layout.ShardRef{Data: torn, Shard: self, Payload: 70000}, "a last frame that does not verify")
+}
+
+// expired is how many things were put aside so far; they are gone then.
+func (r *rig) expired() int {
+	r.Helper()
+	n, err := r.d.Shards().Expire(r.Context(), r.p, time.Unix(1<<33, 0))
+	require.NoError(r, err)
+	return n
+}
+
+func replacesAside(r *rig) {
+	d := r.data()
+	r.file(d, 100)
+	h := header(d)
+	h.Replace, h.Aside = true, "a frame that does not verify"
+	w, err := r.d.Shards().Create(r.Context(), r.p, h)
+	require.NoError(r, err)
+	require.NoError(r, w.Abort())
+	require.Zero(r, r.expired(), "nothing is put aside before there is something in its place")
+	require.True(r, r.hasFile(d))
+	require.NoError(r, r.tryFile(h, 100))
+	require.NoError(r, r.d.Shards().Verify(r.Context(), layout.ShardRef{Data: d, Shard: self, Payload: 100}))
+	n, err := r.d.Shards().Expire(r.Context(), r.p, time.Unix(1_000_000_000, 0))
+	require.NoError(r, err)
+	require.Zero(r, n, "it was put aside later than that")
+	require.Equal(r, 1, r.expired())
+	require.Zero(r, r.expired())
+	h.Data = r.data()
+	require.NoError(r, r.tryFile(h, 100), "where there is nothing to replace")
+	require.Zero(r, r.expired())
+}
+
+func discards(r *rig) {
+	ctx := r.Context()
+	used, shadowed, lost := r.data(), r.data(), r.data()
+	for _, d := range []layout.DataID{used, shadowed, lost} {
+		r.file(d, 100)
+	}
+	own := func(d layout.DataID) layout.Slot { return layout.DataOwnerSlot(d, owner("k", 1)) }
+	r.commit(record(own(used), ""), record(own(shadowed), ""))
+	r.commit(tombstone(own(shadowed)))
+	require.ErrorIs(r, r.d.Shards().Discard(ctx, r.p, lost, "x"), layout.ErrOutOfOrder, "of this owner")
+	r.p.Epoch++
+	_, err := r.d.Promise(ctx, r.p)
+	require.NoError(r, err)
+	h := header(used)
+	h.Replace = true
+	w, err := r.d.Shards().Create(ctx, r.p, h)
+	require.NoError(r, err)
+	require.ErrorIs(r, r.d.Shards().Discard(ctx, r.p, used, "x"), layout.ErrExists, "and being written")
+	require.NoError(r, w.Abort())
+	require.ErrorIs(r, r.d.Shards().Discard(ctx, r.p, used, "x"), layout.ErrExists)
+	require.ErrorIs(r, r.d.Shards().Discard(ctx, r.p, shadowed, "x"), layout.ErrExists, "who reads before the delete needs it")
+	require.NoError(r, r.d.Shards().Discard(ctx, r.p, lost, "x"))
+	require.ErrorIs(r, r.d.Shards().Discard(ctx, r.p, lost, "x"), layout.ErrNotFound)
+	require.True(r, r.hasFile(used) && r.hasFile(shadowed) && !r.hasFile(lost))
+	require.Equal(r, 1, r.expired(), "put aside, not removed")
+	r.file(lost, 100) // the data id of an owner before this one
+	base := r.last()
+	r.apply(layout.Batch{Copy: &layout.Copy{Begin: &base}})
+	require.ErrorIs(r, r.d.Shards().Discard(ctx, r.p, lost, "x"), layout.ErrOutOfOrder, "while an index is being copied")
+}
+
+func mends(r *rig) {
+	lost, bad, late := r.data(), r.data(), r.data()
+	a := []layout.Add{addOf(lost, true), addOf(bad, true), addOf(late, true)}
+	a[0].Shards[self], a[2].Shards[self] = nil, nil
+	writes := make([]layout.Write, 0, 6)
+	for i, key := range []string{"lost", "bad", "late"} {
+		writes = append(writes, record(version(key, 1), object(r, 1, layout.PlaceInline, a[i].Data)),
+			layout.Write{Slot: layout.InlineSlot(a[i].Data), Kind: layout.KindRecord})
+	}
+	r.add(a, writes...)
+	mend := func(data layout.DataID, named layout.Slot) error {
+		return r.d.Apply(r.Context(), r.p, layout.Batch{Mend: []layout.Mend{{
+			Item: layout.Item{Slot: layout.InlineSlot(data), Position: 1, Value: []byte("mended")}, Named: named, NamedAt: 1,
+		}}})
+	}
+	r.hasNot(layout.InlineSlot(lost))
+	require.ErrorIs(r, mend(lost, nil), layout.ErrNotFound, "nothing there, and nobody is said to name it")
+	require.ErrorIs(r, mend(lost, version("bad", 1)), layout.ErrNotFound, "that names another")
+	require.NoError(r, mend(lost, version("lost", 1)))
+	r.has(layout.InlineSlot(lost), "mended")
+	require.NoError(r, mend(bad, nil))
+	r.has(layout.InlineSlot(bad), "mended")
+	require.ErrorIs(r, r.d.Apply(r.Context(), r.p, layout.Batch{Mend: []layout.Mend{{Item: layout.Item{Slot: version("bad", 1), Position: 1}}}}),
+		layout.ErrBadRecord, "only inline shards")
+	require.Equal(r, r.mark(1), r.holding().Last, "no entry")
+	r.commit(tombstone(version("late", 1)), tombstone(version("bad", 1)))
+	r.settle()
+	for _, key := range []string{"late", "bad"} {
+		data := map[string]layout.DataID{"late": late, "bad": bad}[key]
+		require.ErrorIs(r, mend(data, version(key, 1)), layout.ErrNotFound, "removed meanwhile")
+		require.False(r, r.raw(layout.InlineSlot(data), 1))
+	}
+	r.has(layout.InlineSlot(lost), "mended")
+	r.commit(tombstone(version("lost", 1)))
+	r.settle()
+	require.False(r, r.raw(layout.InlineSlot(lost), 1), "removed as it would have been")
 }
 
 func probe(r *rig) {

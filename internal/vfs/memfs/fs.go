@@ -366,31 +366,51 @@ func (fs *FS) Lock(name string) (io.Closer, error) {
 	if os.IsNotExist(err) {
 		n, err = fs.createLocked(op.Lock, name)
 	}
+	return fs.lockNode(n, name, exclusive, err)
+}
+
+// LockShared locks a file that is there beside others who do so. Where the file is locked otherwise it fails with EAGAIN.
+func (fs *FS) LockShared(name string) (io.Closer, error) {
+	if err := fs.before(op.Open, name); err != nil {
+		return nil, err
+	}
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	n, err := fs.lookup(name)
+	return fs.lockNode(n, name, 1, err)
+}
+
+// exclusive is the share of a lock that is held alone.
+const exclusive = 1 << 30
+
+// lockNode takes a share of a file's lock. fs.mu is held for writing.
+func (fs *FS) lockNode(n *node, name string, share int, err error) (io.Closer, error) {
 	switch {
 	case err != nil:
 	case n.isDir():
 		err = syscall.EISDIR
-	case n.locked:
+	case n.locked+share > exclusive:
 		err = syscall.EAGAIN
 	}
 	if err != nil {
 		return nil, pathError("lock", name, err)
 	}
-	n.locked = true
-	return &lock{fs: fs, node: n}, nil
+	n.locked += share
+	return &lock{fs: fs, node: n, share: share}, nil
 }
 
 // lock is a held lock; closing it twice is harmless.
 type lock struct {
-	fs   *FS
-	node *node // nil: released
+	fs    *FS
+	node  *node // nil: released
+	share int
 }
 
 func (l *lock) Close() error {
 	l.fs.mu.Lock()
 	defer l.fs.mu.Unlock()
 	if l.node != nil {
-		l.node.locked = false
+		l.node.locked -= l.share
 		l.node = nil
 	}
 	return nil

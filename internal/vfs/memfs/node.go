@@ -18,7 +18,7 @@ type node struct {
 	entries map[string]*node // of a directory; guarded by FS.mu
 	links   int              // names that lead here; guarded by FS.mu
 	open    int              // handles; guarded by FS.mu
-	locked  bool             // guarded by FS.mu
+	locked  int              // shares of its lock that are taken; guarded by FS.mu
 
 	mu      sync.RWMutex // guards what follows
 	pages   [][]byte

@@ -100,3 +100,28 @@ func TestAManifestThatEndsTooEarly(t *testing.T) {
 	}
 	require.Greater(t, refused, len(data)/2)
 }
+
+// A crash while an index is being made may leave the marker and not the manifest
+// that it names: that is no index. One that was in use and has lost its manifest
+// still is one, and corrupt.
+func TestUnmadeIndexIsNone(t *testing.T) {
+	fsys := vfs.Mem(0)
+	put := func(name string) {
+		require.NoError(t, fsys.MkdirAll("/i", 0o700))
+		f, err := fsys.Create("/i/"+name, vfs.Unspecified)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+	}
+	there := func() bool {
+		ok, err := index.Exists(fsys, "/i")
+		require.NoError(t, err)
+		return ok
+	}
+	put("marker.manifest.000001.MANIFEST-000001")
+	require.False(t, there())
+	put("000002.log")
+	require.True(t, there())
+	require.NoError(t, fsys.Remove("/i/000002.log"))
+	put("MANIFEST-000001")
+	require.True(t, there())
+}

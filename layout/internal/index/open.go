@@ -96,7 +96,7 @@ func look(fsys vfs.FS, dir string) error {
 	}
 	found := false
 	for _, name := range names {
-		found = found || strings.HasPrefix(name, manifestMarker)
+		found = found || strings.HasPrefix(name, manifestMarker) && !unmade(names, name)
 		version, ok := strings.CutPrefix(name, "marker.format-version.")
 		if !ok {
 			continue
@@ -110,6 +110,19 @@ func look(fsys vfs.FS, dir string) error {
 		return ErrMissing
 	}
 	return nil
+}
+
+// unmade: what a marker names is not there, nor anything that an index in use has.
+// A crash leaves that while an index is being made, as the names of the manifest and
+// of its marker become durable together.
+func unmade(names []string, marker string) bool {
+	_, manifest, _ := strings.Cut(strings.TrimPrefix(marker, manifestMarker), ".")
+	for _, name := range names {
+		if name == manifest || strings.HasSuffix(name, ".log") || strings.HasSuffix(name, ".sst") {
+			return false
+		}
+	}
+	return true
 }
 
 // Remove removes an index for good. The marker goes first and durably: a crash

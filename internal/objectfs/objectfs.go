@@ -1,30 +1,53 @@
-package sherd
+// Package objectfs gives objects as a file system to read: a slash in a key
+// separates directories. It passes fstest.TestFS, as far as the objects do.
+//
+// A key that is no valid path (fs.ValidPath) is left out. Where a key is also
+// the prefix of others up to a slash, there is a directory and the object is left
+// out. Directories that nothing lies in don't exist. Reading a directory reads all
+// of it.
+package objectfs
 
 import (
 	"context"
 	"errors"
 	"io"
 	"io/fs"
+	"iter"
 	"path"
 	"slices"
 	"strings"
 	"time"
 )
 
-// FS gives a bucket as a file system to read: a slash in a key separates
-// directories. It passes fstest.TestFS.
-//
-// A key that is no valid path (fs.ValidPath) is left out. Where a key is also
-// the prefix of others up to a slash, as "a" beside "a/b", there is a directory
-// and the object is left out. Directories that nothing lies in don't exist.
-// Files are the objects' latest versions as they are when they are opened, and
-// implement io.ReaderAt and io.Seeker; Sys of their info is an ObjectInfo.
-// Reading a directory reads all of it. ctx is that of all reading.
-func (s *Store) FS(ctx context.Context, bucketName string) (fs.FS, error) {
-	if _, err := s.StatBucket(ctx, bucketName); err != nil {
-		return nil, err
-	}
-	return &bucketFS{s, ctx, bucketName}, nil
+// Objects are what is shown. What is not there is fs.ErrNotExist.
+type Objects interface {
+	// List gives the objects under a prefix in the order of their keys; those
+	// with the delimiter behind it as one common prefix.
+	List(ctx context.Context, prefix, delimiter string) iter.Seq2[Info, error]
+	Stat(ctx context.Context, key string) (Info, error)
+	Open(ctx context.Context, key string) (Object, Info, error)
+}
+
+// Object is an object that is open.
+type Object interface {
+	io.ReadSeekCloser
+	io.ReaderAt
+	io.WriterTo
+}
+
+// Info describes an object, or a common prefix of several.
+type Info struct {
+	Key      string
+	IsPrefix bool
+	Size     int64
+	Modified time.Time
+	Sys      any
+}
+
+// New shows objects whose keys have at most maxKeyBytes. ctx is that of all
+// reading.
+func New(ctx context.Context, objects Objects, maxKeyBytes int) fs.FS {
+	return &tree{objects, ctx, maxKeyBytes}
 }
 
 const (
@@ -32,14 +55,14 @@ const (
 	rootDir = "."
 )
 
-type bucketFS struct {
-	store  *Store
-	ctx    context.Context
-	bucket string
+type tree struct {
+	objects     Objects
+	ctx         context.Context
+	maxKeyBytes int
 }
 
 // Open opens a file or a directory.
-func (f *bucketFS) Open(name string) (fs.File, error) {
+func (f *tree) Open(name string) (fs.File, error) {
 	dir, err := f.isDir("open", name)
 	if err != nil {
 		return nil, err
@@ -47,15 +70,15 @@ func (f *bucketFS) Open(name string) (fs.File, error) {
 	if dir {
 		return &openDir{fs: f, name: name}, nil
 	}
-	object, err := f.store.Get(f.ctx, f.bucket, name, nil)
+	object, info, err := f.objects.Open(f.ctx, name)
 	if err != nil {
 		return nil, pathError("open", name, err)
 	}
-	return &openFile{Object: object, name: name}, nil
+	return &openFile{Object: object, entry: entry{name: path.Base(name), object: info}}, nil
 }
 
 // Stat describes a file or a directory.
-func (f *bucketFS) Stat(name string) (fs.FileInfo, error) {
+func (f *tree) Stat(name string) (fs.FileInfo, error) {
 	dir, err := f.isDir("stat", name)
 	if err != nil {
 		return nil, err
@@ -63,7 +86,7 @@ func (f *bucketFS) Stat(name string) (fs.FileInfo, error) {
 	if dir {
 		return entry{name: path.Base(name), dir: true}, nil
 	}
-	info, err := f.store.Stat(f.ctx, f.bucket, name, nil)
+	info, err := f.objects.Stat(f.ctx, name)
 	if err != nil {
 		return nil, pathError("stat", name, err)
 	}
@@ -71,7 +94,7 @@ func (f *bucketFS) Stat(name string) (fs.FileInfo, error) {
 }
 
 // ReadDir gives what is in a directory, ordered by name.
-func (f *bucketFS) ReadDir(name string) ([]fs.DirEntry, error) {
+func (f *tree) ReadDir(name string) ([]fs.DirEntry, error) {
 	dir, err := f.isDir("readdir", name)
 	if err == nil && !dir {
 		err = pathError("readdir", name, errNotDir)
@@ -85,7 +108,7 @@ func (f *bucketFS) ReadDir(name string) ([]fs.DirEntry, error) {
 var errNotDir = errors.New("not a directory")
 
 func pathError(op, name string, err error) error {
-	if errors.Is(err, ErrNoSuchKey) || errors.Is(err, ErrNoSuchBucket) {
+	if errors.Is(err, fs.ErrNotExist) {
 		err = fs.ErrNotExist
 	}
 	return &fs.PathError{Op: op, Path: name, Err: err}
@@ -93,17 +116,17 @@ func pathError(op, name string, err error) error {
 
 // isDir says whether a name is that of a directory, or gives why it is none at
 // all.
-func (f *bucketFS) isDir(op, name string) (bool, error) {
+func (f *tree) isDir(op, name string) (bool, error) {
 	if !fs.ValidPath(name) {
 		return false, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	if name == rootDir {
 		return true, nil
 	}
-	if len(name)+len(slash) >= MaxKeyBytes {
+	if len(name)+len(slash) >= f.maxKeyBytes {
 		return false, nil // nothing can lie in it
 	}
-	for info, err := range f.store.List(f.ctx, f.bucket, &ListOptions{Prefix: name + slash}) {
+	for info, err := range f.objects.List(f.ctx, name+slash, "") {
 		if err != nil {
 			return false, pathError(op, name, err)
 		}
@@ -112,13 +135,13 @@ func (f *bucketFS) isDir(op, name string) (bool, error) {
 	return false, nil
 }
 
-func (f *bucketFS) entries(name string) ([]fs.DirEntry, error) {
+func (f *tree) entries(name string) ([]fs.DirEntry, error) {
 	prefix := name + slash
 	if name == rootDir {
 		prefix = ""
 	}
 	found := map[string]entry{}
-	for info, err := range f.store.List(f.ctx, f.bucket, &ListOptions{Prefix: prefix, Delimiter: slash}) {
+	for info, err := range f.objects.List(f.ctx, prefix, slash) {
 		if err != nil {
 			return nil, pathError("readdir", name, err)
 		}
@@ -142,7 +165,7 @@ func (f *bucketFS) entries(name string) ([]fs.DirEntry, error) {
 type entry struct {
 	name   string
 	dir    bool
-	object ObjectInfo
+	object Info
 }
 
 func (e entry) Name() string               { return e.name }
@@ -176,20 +199,18 @@ func (e entry) Sys() any {
 	if e.dir {
 		return nil
 	}
-	return e.object
+	return e.object.Sys
 }
 
 type openFile struct {
-	*Object
-	name string
+	Object
+	entry entry
 }
 
-func (f *openFile) Stat() (fs.FileInfo, error) {
-	return entry{name: path.Base(f.name), object: f.Info}, nil
-}
+func (f *openFile) Stat() (fs.FileInfo, error) { return f.entry, nil }
 
 type openDir struct {
-	fs   *bucketFS
+	fs   *tree
 	name string
 	read bool
 	rest []fs.DirEntry

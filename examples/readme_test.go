@@ -59,15 +59,15 @@ func Example_mount() {
 		fmt.Println(err)
 		return
 	}
-	for _, path := range []string{"/hello", "/s3/box/key", "/s3/box/a//../b", "/elsewhere"} {
+	for _, path := range []string{"/hello", "/s3/", "/s3/box/a//../b", "/elsewhere"} {
 		w := httptest.NewRecorder()
 		all.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 		fmt.Println(path, w.Code)
 	}
 	// Output:
 	// /hello 200
-	// /s3/box/key 403
-	// /s3/box/a//../b 403
+	// /s3/ 403
+	// /s3/box/a//../b 404
 	// /elsewhere 404
 }
 

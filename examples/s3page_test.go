@@ -56,7 +56,7 @@ func request(o s3api.Operation) string {
 func permission(o s3api.Operation) string {
 	switch {
 	case o.Action == "":
-		return "that of each key"
+		return "none"
 	case o.VersionAction != "":
 		return "`" + o.Action + "`, of a version `" + o.VersionAction + "`"
 	default:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sherd-storage/sherd"
 	"github.com/sherd-storage/sherd/versioning"
 )
 
@@ -21,7 +22,7 @@ type attributesAnswer struct {
 	ETag         *string
 	StorageClass *string
 	ObjectSize   *int64
-	Checksum     *struct{ ChecksumCRC32, ChecksumSHA1, ChecksumType string }
+	Checksum     *struct{ ChecksumCRC32, ChecksumCRC64NVME, ChecksumSHA1, ChecksumType string }
 	ObjectParts  *struct {
 		PartsCount                                       int
 		IsTruncated                                      *bool
@@ -71,7 +72,8 @@ func TestAttributesOfAPlainObject(t *testing.T) {
 	h.put("/bucket/empty", "")
 	_, got = h.attributes("/bucket/empty?attributes", "X-Amz-Object-Attributes", " ObjectSize , Checksum")
 	require.EqualValues(t, 0, *got.ObjectSize)
-	require.Nil(t, got.Checksum)
+	require.Equal(t, "AAAAAAAAAAA=", got.Checksum.ChecksumCRC64NVME, "an object that came with none has this one")
+	require.Empty(t, got.Checksum.ChecksumCRC32)
 }
 
 func TestAttributesThatAreRefused(t *testing.T) {
@@ -162,7 +164,14 @@ func TestAttributesOfParts(t *testing.T) {
 
 func TestPartsWithoutChecksumsAreCounted(t *testing.T) {
 	h := newHarness(t, nil, nil)
-	uploaded(h, "a", []string{"one", "two"}, nil)
+	upload, err := h.store.CreateUpload(t.Context(), bucket, "a", nil)
+	require.NoError(t, err)
+	for number := 1; number <= 2; number++ { // by the store itself, which adds none
+		_, err = h.store.PutPart(t.Context(), bucket, "a", upload.ID, number, strings.NewReader("one"), 3, nil)
+		require.NoError(t, err)
+	}
+	_, err = h.store.CompleteUpload(t.Context(), bucket, "a", upload.ID, []sherd.CompletedPart{{Number: 1}, {Number: 2}}, nil)
+	require.NoError(t, err)
 	_, got := h.attributes("/bucket/a?attributes", "X-Amz-Object-Attributes", everyAttribute)
 	require.Equal(t, 2, got.ObjectParts.PartsCount)
 	require.Empty(t, got.ObjectParts.Part)

@@ -1,14 +1,22 @@
 package s3api
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/sherd-storage/sherd/s3api/internal/signature"
+	"github.com/sherd-storage/sherd/s3api/policy"
 )
 
 // Authenticator turns a request into a verified one, or gives an [*Error]; any
@@ -23,13 +31,40 @@ type Authenticator interface {
 	Authenticate(r *http.Request, now time.Time) (*Verified, error)
 }
 
-// Authorizer says whether somebody may do something. It is asked before the
-// store is, so its answer depends neither on what exists nor on conditions.
+// Authorizer says what an identity's own permissions say of what it attempts. What
+// a bucket's policy, access control lists and public access block say is the
+// handler's matter, and so is how all of it goes together:
+//
+//   - A Deny, of the identity's permissions or of the bucket's policy, is final.
+//   - In a bucket of one's own account an Allow of either is enough.
+//   - In that of another account both are needed: an Allow of one's own, and one
+//     of the bucket's policy or of an access control list.
+//   - Who is anonymous needs the bucket's.
+//   - What nobody allows is denied.
 type Authorizer interface {
-	// Authorize gives nil to allow; an [*Error] is the answer, as AccessDenied;
-	// any other error answers InternalError. action is as in policies, such as
-	// "s3:GetObject".
-	Authorize(ctx context.Context, who Identity, action string, on Resource) error
+	// Authorize is asked before anything of the store is. An error is the answer:
+	// an [*Error], or else InternalError. It must be safe for concurrent use.
+	Authorize(ctx context.Context, a *Attempt) (policy.Effect, error)
+}
+
+// Attempt is an action that somebody attempts. It is only read, and not kept.
+type Attempt struct {
+	Identity  Identity // the zero Identity is nobody
+	Anonymous bool
+	Action    string // as in policies, such as "s3:GetObject"
+	Resource  Resource
+	// Context gives the values of the keys of conditions, as
+	// [policy.Request].Context.
+	Context func(key string) []string
+}
+
+// Request is the attempt as policies see it.
+func (a *Attempt) Request() *policy.Request {
+	r := &policy.Request{Action: a.Action, Resource: policy.ResourceARN(a.Resource.Bucket, a.Resource.Key), Context: a.Context}
+	if !a.Anonymous {
+		r.Principal = policy.Principal{Account: a.Identity.Account, ARN: a.Identity.ARN, CanonicalID: a.Identity.ID}
+	}
+	return r
 }
 
 // Resource is what an action is to be done to. Bucket and Key are empty where
@@ -40,12 +75,51 @@ type Resource struct {
 	VersionID string // empty: the latest, or none in particular
 }
 
+// DefaultAccount is the account of identities that have none.
+const DefaultAccount = "000000000000"
+
 // Identity is who makes a request. The zero Identity is nobody.
 type Identity struct {
-	ID          string // canonical: the owner of what is created
-	Account     string
+	// ID is canonical: the owner of what is created. As on S3 all identities of an
+	// account have the same one.
+	ID          string
+	Account     string // 12 digits; "" is DefaultAccount
+	ARN         string // of the identity; that of an account's root ends in ":root"
 	DisplayName string
+	Email       string
 	AccessKey   string // by which the identity was known; no secret
+}
+
+// complete gives what an identity does not say.
+func (i Identity) complete() Identity {
+	if i == (Identity{}) {
+		return i
+	}
+	i.Account = cmp.Or(i.Account, DefaultAccount)
+	i.ID = cmp.Or(i.ID, CanonicalID(i.Account))
+	i.ARN = cmp.Or(i.ARN, "arn:aws:iam::"+i.Account+":user/"+cmp.Or(i.DisplayName, i.AccessKey))
+	return i
+}
+
+// root says whether the identity is the account itself.
+func (i Identity) root() bool { return strings.HasSuffix(i.ARN, ":root") }
+
+// CanonicalID is the canonical id of an account that was given no other: 64
+// hexadecimal digits.
+func CanonicalID(account string) string {
+	sum := sha256.Sum256([]byte("canonical id of account " + account))
+	return hex.EncodeToString(sum[:])
+}
+
+// Directory knows owners: whose account a canonical id is, and who has an email
+// address. It is asked for grants of access control lists, for the names of
+// owners, and to tell buckets of one's own from those of others.
+type Directory interface {
+	// Owner gives one identity of the owner, and false for an id that it does not
+	// know. It must be safe for concurrent use.
+	Owner(id string) (Identity, bool)
+	// Addressee likewise by an email address.
+	Addressee(email string) (Identity, bool)
 }
 
 // Payload says how the body of a request is bound to its signature.
@@ -54,15 +128,15 @@ type Payload uint8
 // The payload modes.
 const (
 	// PayloadUnsigned: not at all.
-	PayloadUnsigned Payload = iota
+	PayloadUnsigned = Payload(signature.PayloadUnsigned)
 	// PayloadSigned: the signature covers its SHA-256.
-	PayloadSigned
+	PayloadSigned = Payload(signature.PayloadSigned)
 	// PayloadChunks: in chunks, each with a signature.
-	PayloadChunks
+	PayloadChunks = Payload(signature.PayloadChunks)
 	// PayloadChunksTrailer: likewise, with signed trailers.
-	PayloadChunksTrailer
+	PayloadChunksTrailer = Payload(signature.PayloadChunksTrailer)
 	// PayloadUnsignedTrailer: in chunks and with trailers, none signed.
-	PayloadUnsignedTrailer
+	PayloadUnsignedTrailer = Payload(signature.PayloadUnsignedTrailer)
 )
 
 // Verified is a request whose sender is known.
@@ -87,7 +161,23 @@ type Verified struct {
 	// where the mode has none. Declared are those that were announced.
 	Trailer  func() map[string]string
 	Declared []string
+	// Version of the signature: 2, 4, or 0 for none; By is where it was, and Age
+	// how long ago the request was signed, where that is known.
+	Version int
+	By      By
+	Age     time.Duration
 }
+
+// By is where the signature of a request was.
+type By uint8
+
+// The places.
+const (
+	ByNothing By = iota
+	ByHeader
+	ByQuery
+	ByForm
+)
 
 // finish reads the rest of the body, of which there must be nothing but the end,
 // and so gives the verdict on the whole of it.
@@ -109,7 +199,7 @@ func (v *Verified) finish() error {
 }
 
 // ErrUnknownKey says that no secret belongs to an access key.
-var ErrUnknownKey = errors.New("unknown access key")
+var ErrUnknownKey = signature.ErrUnknownKey
 
 // Keyring knows the secrets of access keys.
 type Keyring interface {
@@ -119,11 +209,74 @@ type Keyring interface {
 	Lookup(ctx context.Context, accessKey string) (secret string, who Identity, err error)
 }
 
+// Signatures authenticates by AWS Signature Version 4, in the Authorization header
+// and in the query (presigned), with all payload modes, and by Version 2, which
+// old clients make, and today's for presigned URLs. Create it with
+// [NewSignatures] or [NewSigV4].
+type Signatures struct {
+	keys     Keyring
+	verifier signature.Verifier
+}
+
+// NewSignatures takes secrets from keys. region is the one that signatures of
+// version 4 must be made for; empty accepts all.
+func NewSignatures(keys Keyring, region string) *Signatures {
+	return &Signatures{keys: keys, verifier: signature.Verifier{Region: region, Version2: true, Decoy: rand.Text()}}
+}
+
+// NewSigV4 is [NewSignatures] without version 2, which signs neither the host nor
+// the body, by a hash that is no longer thought to be strong.
+func NewSigV4(keys Keyring, region string) *Signatures {
+	return &Signatures{keys: keys, verifier: signature.Verifier{Region: region, Decoy: rand.Text()}}
+}
+
+// Unchecked believes every request to come from who it says, whatever its
+// signature. It is for tests, where any credentials are good.
+func Unchecked() *Signatures {
+	return &Signatures{verifier: signature.Verifier{Version2: true, Unchecked: true}}
+}
+
+// Authenticate implements [Authenticator].
+func (s *Signatures) Authenticate(r *http.Request, now time.Time) (*Verified, error) {
+	var who Identity
+	verifier := s.verifier
+	verifier.Secret = func(ctx context.Context, accessKey string) (secret string, err error) {
+		secret, who, err = s.keys.Lookup(ctx, accessKey)
+		return secret, err
+	}
+	in, err := verifier.Verify(&signature.Incoming{Request: r, Paths: signedPaths(r)}, now)
+	if err != nil {
+		return nil, err
+	}
+	if verifier.Unchecked {
+		name := cmp.Or(in.AccessKey, "anybody")
+		who = Identity{ID: name, DisplayName: name, AccessKey: in.AccessKey}.complete()
+	}
+	return verified(in, who), nil
+}
+
+func verified(in *signature.Verified, who Identity) *Verified {
+	v := &Verified{
+		Identity: who, Anonymous: in.Anonymous, Payload: Payload(in.Payload), Signed: in.Signed, Unsigned: in.Unsigned,
+		Header: in.Header, Body: in.Body, Size: in.Size, Trailer: in.Trailer, Declared: in.Declared,
+		Version: in.Version, Age: in.Age,
+	}
+	switch {
+	case in.Presigned:
+		v.By = ByQuery
+	case in.Version != 0:
+		v.By = ByHeader
+	}
+	return v
+}
+
 // Access is what an identity of [Credentials] may do.
 type Access uint8
 
-// The two kinds of access; 0 is neither and refused.
+// The kinds of access.
 const (
+	// ByPolicies: what its policies allow.
+	ByPolicies Access = 0
 	// ReadOnly: what begins with s3:Get or s3:List.
 	ReadOnly Access = 1
 	// FullAccess: everything.
@@ -136,8 +289,11 @@ type Credential struct {
 	AccessKey string // 3 to 128 characters
 	SecretKey string // at least 8 characters
 	Access    Access
-	// Identity of the bearer. An empty ID is the access key; AccessKey is set
-	// by [NewCredentials].
+	// Policies are policies of the identity, which allow and deny beside Access.
+	Policies []*policy.Document
+	// Identity of the bearer; AccessKey is set by [NewCredentials]. An empty Account
+	// is [DefaultAccount], an empty ID the account's [CanonicalID], and an empty
+	// ARN that of a user with the display name or else the access key.
 	Identity Identity
 }
 
@@ -150,59 +306,106 @@ func (c Credential) GoString() string { return c.String() }
 // LogValue is String.
 func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// Credentials is a fixed list of credentials: a [Keyring], and an [Authorizer]
-// for the identities that it knows. It is safe for concurrent use.
+// Credentials is a list of credentials: a [Keyring], an [Authorizer] and a
+// [Directory] for the identities that it knows. It is safe for concurrent use.
 type Credentials struct {
-	byKey map[string]Credential
+	now atomic.Pointer[credentials]
+}
+
+type credentials struct {
+	byKey  map[string]Credential
+	owners map[string]Identity // by canonical id, and by access key, which older versions took for it
+	emails map[string]Identity
 }
 
 // NewCredentials checks the list: at least one, no access key twice, keys of the
 // lengths that [Credential] says.
 func NewCredentials(list ...Credential) (*Credentials, error) {
-	if len(list) == 0 {
-		return nil, errors.New("no credentials given")
-	}
-	c := &Credentials{byKey: make(map[string]Credential, len(list))}
-	for i, one := range list {
-		_, twice := c.byKey[one.AccessKey]
-		switch {
-		case len(one.AccessKey) < 3 || len(one.AccessKey) > 128 || strings.ContainsAny(one.AccessKey, " ,;=\r\n\t"):
-			return nil, fmt.Errorf("credential %d: an access key has 3 to 128 characters and no space, comma, semicolon or equals sign", i)
-		case len(one.SecretKey) < 8:
-			return nil, fmt.Errorf("credential %d: a secret key has at least 8 characters", i)
-		case twice:
-			return nil, fmt.Errorf("credential %d: the access key was given before", i)
-		case one.Access != ReadOnly && one.Access != FullAccess:
-			return nil, fmt.Errorf("credential %d: the access is neither read-only nor full", i)
-		}
-		one.Identity.AccessKey = one.AccessKey
-		if one.Identity.ID == "" {
-			one.Identity.ID = one.AccessKey
-		}
-		c.byKey[one.AccessKey] = one
+	c := &Credentials{}
+	if err := c.Replace(list...); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
 
+// Replace puts another list in the place of the one before, for requests that
+// begin from then on; one that is wrong changes nothing.
+func (c *Credentials) Replace(list ...Credential) error {
+	if len(list) == 0 {
+		return errors.New("no credentials given")
+	}
+	next := &credentials{map[string]Credential{}, map[string]Identity{}, map[string]Identity{}}
+	for i, one := range list {
+		_, twice := next.byKey[one.AccessKey]
+		switch {
+		case len(one.AccessKey) < 3 || len(one.AccessKey) > 128 || strings.ContainsAny(one.AccessKey, " ,;=\r\n\t"):
+			return fmt.Errorf("credential %d: an access key has 3 to 128 characters and no space, comma, semicolon or equals sign", i)
+		case len(one.SecretKey) < 8:
+			return fmt.Errorf("credential %d: a secret key has at least 8 characters", i)
+		case twice:
+			return fmt.Errorf("credential %d: the access key was given before", i)
+		case one.Access > FullAccess, one.Access == ByPolicies && len(one.Policies) == 0:
+			return fmt.Errorf("credential %d: the access is neither read-only nor full, nor by policies", i)
+		}
+		for _, document := range one.Policies {
+			if err := document.ForIdentity(); err != nil {
+				return fmt.Errorf("credential %d: %w", i, err)
+			}
+		}
+		one.Identity.AccessKey = one.AccessKey
+		one.Identity = one.Identity.complete()
+		next.byKey[one.AccessKey] = one
+	}
+	for _, one := range list {
+		who := next.byKey[one.AccessKey].Identity
+		for _, id := range [...]string{who.ID, who.AccessKey} {
+			if known, ok := next.owners[id]; !ok || who.root() && !known.root() {
+				next.owners[id] = who
+			}
+		}
+		if who.Email != "" {
+			next.emails[strings.ToLower(who.Email)] = who
+		}
+	}
+	c.now.Store(next)
+	return nil
+}
+
 // Lookup implements [Keyring].
 func (c *Credentials) Lookup(_ context.Context, accessKey string) (string, Identity, error) {
-	one, ok := c.byKey[accessKey]
+	one, ok := c.now.Load().byKey[accessKey]
 	if !ok {
 		return "", Identity{}, ErrUnknownKey
 	}
 	return one.SecretKey, one.Identity, nil
 }
 
-// Authorize implements [Authorizer]. Nobody but the identities of the list may
-// do anything.
-func (c *Credentials) Authorize(_ context.Context, who Identity, action string, _ Resource) error {
-	one, ok := c.byKey[who.AccessKey]
-	if !ok || one.Identity != who {
-		return fail("AccessDenied")
+// Authorize implements [Authorizer]. Nobody but the identities of the list is
+// allowed anything.
+func (c *Credentials) Authorize(_ context.Context, a *Attempt) (policy.Effect, error) {
+	one, ok := c.now.Load().byKey[a.Identity.AccessKey]
+	if !ok || one.Identity != a.Identity || a.Anonymous {
+		return policy.None, nil
 	}
-	reads := strings.HasPrefix(action, "s3:Get") || strings.HasPrefix(action, "s3:List")
-	if one.Access == FullAccess || reads {
-		return nil
+	effect := policy.None
+	if len(one.Policies) > 0 {
+		effect = policy.Evaluate(a.Request(), one.Policies...).Effect
 	}
-	return fail("AccessDenied")
+	reads := strings.HasPrefix(a.Action, "s3:Get") || strings.HasPrefix(a.Action, "s3:List")
+	if effect == policy.None && (one.Access == FullAccess || one.Access == ReadOnly && reads) {
+		effect = policy.Allow
+	}
+	return effect, nil
+}
+
+// Owner implements [Directory].
+func (c *Credentials) Owner(id string) (Identity, bool) {
+	who, ok := c.now.Load().owners[id]
+	return who, ok
+}
+
+// Addressee implements [Directory].
+func (c *Credentials) Addressee(email string) (Identity, bool) {
+	who, ok := c.now.Load().emails[strings.ToLower(email)]
+	return who, ok
 }

@@ -1,13 +1,19 @@
 package s3api
 
 import (
+	"cmp"
 	"encoding/base64"
+	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/sherd-storage/sherd"
+	"github.com/sherd-storage/sherd/s3api/internal/acl"
+	"github.com/sherd-storage/sherd/s3api/internal/regime"
 	"github.com/sherd-storage/sherd/s3api/internal/wire"
 	"github.com/sherd-storage/sherd/versioning"
 )
@@ -33,6 +39,7 @@ func (c *call) listBuckets() error {
 		return err
 	}
 	result := &wire.ListBuckets{Namespace: wire.Namespace, Owner: ownerOf(c.Identity.ID, c.Identity.DisplayName)}
+	region := c.query.Get("bucket-region")
 	prefix := c.query.Get("prefix")
 	if prefix != "" {
 		result.Prefix = pointer(prefix)
@@ -40,6 +47,9 @@ func (c *call) listBuckets() error {
 	for info, err := range c.Handler.buckets.ListBuckets(c.ctx(), &sherd.ListBucketsOptions{Prefix: prefix, StartAfter: after}) {
 		if err != nil {
 			return err
+		}
+		if !c.owns(info.Owner) || region != "" && c.regionOf(info) != region {
+			continue
 		}
 		if len(result.Buckets) == limit {
 			result.ContinuationToken = token(result.Buckets[limit-1].Name)
@@ -56,8 +66,8 @@ func (c *call) createBucket() error {
 	if err := errors.Join(c.hasBuckets(), c.checkUnbuilt()); err != nil {
 		return err
 	}
-	if ownership := c.Header.Get("X-Amz-Object-Ownership"); ownership != "" && ownership != "BucketOwnerEnforced" {
-		return fail("NotImplemented").with("Header", "x-amz-object-ownership")
+	if wire.ReservedBucket(c.bucket) {
+		return fail("InvalidBucketName").with("BucketName", c.bucket)
 	}
 	locked, err := c.flag("X-Amz-Bucket-Object-Lock-Enabled")
 	if err != nil {
@@ -67,19 +77,75 @@ func (c *call) createBucket() error {
 	if err != nil {
 		return err
 	}
+	documents, err := c.newBucketAccess()
+	if err != nil {
+		return err
+	}
 	info, err := c.Handler.buckets.CreateBucket(c.ctx(), c.bucket, &sherd.BucketOptions{
-		ObjectLock: locked, Owner: c.Identity.ID, Region: region,
+		ObjectLock: locked, Owner: c.Identity.ID, Region: region, Documents: documents,
 	})
-	switch {
-	case errors.Is(err, sherd.ErrBucketExists) && info.Owner != c.Identity.ID:
-		return fail("BucketAlreadyExists").with("BucketName", c.bucket)
-	case errors.Is(err, sherd.ErrBucketExists) && c.opt.Region != DefaultRegion:
-		return fail("BucketAlreadyOwnedByYou").with("BucketName", c.bucket)
-	case err != nil && !errors.Is(err, sherd.ErrBucketExists):
+	if errors.Is(err, sherd.ErrBucketExists) {
+		err = c.createdBefore(&info, documents)
+	}
+	if err != nil {
 		return err
 	}
 	c.w.Header().Set("Location", "/"+c.bucket)
 	return c.empty(http.StatusOK)
+}
+
+// newBucketAccess is the documents of a bucket that is to be made.
+func (c *call) newBucketAccess() (map[string][]byte, error) {
+	ownership := regime.Ownership(c.opt.Ownership)
+	if wanted := c.Header.Get("X-Amz-Object-Ownership"); wanted != "" {
+		if ownership = regime.Ownership(wanted); !ownership.Valid() {
+			return nil, fail("InvalidArgument").saying("Invalid x-amz-object-ownership header: "+wanted).with("ArgumentName", "x-amz-object-ownership")
+		}
+	}
+	if ownership == regime.BucketOwnerEnforced && c.grants() {
+		return nil, fail("InvalidBucketAclWithObjectOwnership")
+	}
+	list, _, err := c.headerList(c.Identity.ID, c.Identity.ID)
+	switch {
+	case err != nil:
+		return nil, err
+	case ownership == regime.BucketOwnerEnforced:
+		return nil, nil // as a bucket without documents is
+	}
+	if _, err := c.documents(); err != nil {
+		return nil, err
+	}
+	documents := map[string][]byte{}
+	if documents[regime.OwnershipDocument], err = json.Marshal(ownership); err != nil || list.IsPrivate() {
+		return documents, err
+	}
+	documents[regime.ACLDocument], err = list.Encode()
+	return documents, err
+}
+
+// createdBefore answers for a bucket that is there. In one region creating one's own
+// again succeeds, if it would be the same.
+func (c *call) createdBefore(info *sherd.BucketInfo, documents map[string][]byte) error {
+	switch {
+	case !c.owns(info.Owner):
+		return fail("BucketAlreadyExists").with("BucketName", c.bucket)
+	case c.opt.Region != DefaultRegion:
+		return fail("BucketAlreadyOwnedByYou").with("BucketName", c.bucket)
+	}
+	bucket, err := c.thisAccess()
+	if err != nil {
+		return err
+	}
+	wanted := acl.Private(bucket.Info.Owner)
+	if data := documents[regime.ACLDocument]; data != nil {
+		if wanted, err = acl.Decode(data); err != nil {
+			return err
+		}
+	}
+	if bucket.Lists() && !slices.Equal(wanted.Grants, bucket.ACL.Grants) {
+		return fail("BucketAlreadyExists").with("BucketName", c.bucket)
+	}
+	return nil
 }
 
 // flag reads a header that is true or false, as clients spell it.
@@ -228,4 +294,130 @@ func parseToken(text string) (string, error) {
 		return "", fail("InvalidArgument").saying("The continuation token provided is incorrect").with("ArgumentName", "continuation-token")
 	}
 	return string(data[1:]), nil
+}
+
+// deleteObjects is authorized key by key.
+func (c *call) deleteObjects() error {
+	if _, err := c.store.StatBucket(c.ctx(), c.bucket); err != nil {
+		return err
+	}
+	if len(c.Header.Values("Content-Md5")) == 0 {
+		request, err := c.checksums()
+		if err != nil {
+			return err
+		}
+		if request == nil {
+			return fail("InvalidRequest").saying("Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+		}
+	}
+	var wanted wire.Delete
+	if err := c.document(&wanted); err != nil {
+		return err
+	}
+	if n := len(wanted.Objects); n == 0 || n > c.opt.Limits.DeleteKeys {
+		return fail("MalformedXML")
+	}
+	result := &wire.DeleteResult{Namespace: wire.Namespace}
+	var targets []sherd.DeleteTarget
+	for _, one := range wanted.Objects {
+		target, err := c.deleteTarget(&one)
+		if err != nil {
+			result.Errors = append(result.Errors, c.deleteFailure(one.Key, one.VersionID, err))
+			continue
+		}
+		targets = append(targets, target)
+	}
+	if len(targets) == 0 {
+		return c.answer(result)
+	}
+	for i, outcome := range c.store.DeleteMany(c.ctx(), c.bucket, targets) {
+		target := &targets[i]
+		switch {
+		case outcome.Err != nil:
+			result.Errors = append(result.Errors, c.deleteFailure(target.Key, target.VersionID, outcome.Err))
+		case !wanted.Quiet:
+			result.Deleted = append(result.Deleted, deleted(target, outcome.DeleteResult))
+		}
+	}
+	return c.answer(result)
+}
+
+// deleteTarget authorizes and checks one key.
+func (c *call) deleteTarget(one *wire.DeleteTarget) (sherd.DeleteTarget, error) {
+	target := sherd.DeleteTarget{Key: one.Key}
+	action := "s3:DeleteObject"
+	if one.VersionID != "" {
+		action = "s3:DeleteObjectVersion"
+	}
+	if err := c.allow(action, Resource{Bucket: c.bucket, Key: one.Key, VersionID: one.VersionID}); err != nil {
+		return target, err
+	}
+	if one.ETag != "" && one.ETag != "*" || one.LastModifiedTime != "" || one.Size != nil {
+		if err := c.allow(readAction(one.VersionID != ""), Resource{Bucket: c.bucket, Key: one.Key, VersionID: one.VersionID}); err != nil {
+			return target, err
+		}
+	}
+	if c.bypass() {
+		if err := c.allow("s3:BypassGovernanceRetention", Resource{Bucket: c.bucket, Key: one.Key, VersionID: one.VersionID}); err != nil {
+			return target, err
+		}
+	}
+	switch ok, long := wire.ValidKey(one.Key); {
+	case long:
+		return target, fail("KeyTooLongError")
+	case !ok:
+		return target, fail("InvalidArgument")
+	}
+	size := ""
+	if one.Size != nil {
+		size = strconv.FormatInt(*one.Size, 10)
+	}
+	conditions, err := deleteConditions(one.ETag, one.LastModifiedTime, size)
+	target.DeleteOptions = sherd.DeleteOptions{VersionID: one.VersionID, Bypass: c.bypass(), Conditions: conditions}
+	return target, err
+}
+
+func (c *call) deleteFailure(key, versionID string, err error) wire.DeleteFailure {
+	answer := answerTo(err)
+	if answer.Status() >= http.StatusInternalServerError {
+		c.log(answer, answer.Status())
+	}
+	return wire.DeleteFailure{
+		Key: key, VersionID: versionID, Code: answer.Code, Message: cmp.Or(answer.Message, table[answer.Code].message),
+	}
+}
+
+func deleted(target *sherd.DeleteTarget, result sherd.DeleteResult) wire.Deleted {
+	out := wire.Deleted{Key: target.Key, VersionID: target.VersionID, DeleteMarker: result.Marker}
+	if result.Marker {
+		out.DeleteMarkerVersionID = result.VersionID
+	}
+	return out
+}
+
+func (c *call) getRequestPayment() error {
+	if _, err := c.store.StatBucket(c.ctx(), c.bucket); err != nil {
+		return err
+	}
+	return c.answer(&wire.RequestPayment{Namespace: wire.Namespace, Payer: "BucketOwner"})
+}
+
+// unset answers a configuration that no bucket has: with its empty document.
+func unset(document string) func(*call) error {
+	return func(c *call) error {
+		if _, err := c.store.StatBucket(c.ctx(), c.bucket); err != nil {
+			return err
+		}
+		return c.answer(&wire.Unset{XMLName: xml.Name{Local: document}, Namespace: wire.Namespace})
+	}
+}
+
+// missing likewise answers with the error that says that there is none.
+func missing(code string) func(*call) error {
+	return func(c *call) error {
+		if _, err := c.store.StatBucket(c.ctx(), c.bucket); err != nil {
+			return err
+		}
+		return fail(code).with("BucketName", c.bucket)
+	}
 }

@@ -1,8 +1,13 @@
 package s3api
 
 import (
+	"cmp"
+	"context"
 	"encoding/xml"
 	"errors"
+	"io"
+	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -38,11 +43,12 @@ func (c *call) copyObject() error {
 	if err := c.checkSourceSize(); err != nil {
 		return err
 	}
-	info, err := c.store.Copy(c.ctx(), c.storeSource(), c.bucket, c.key, options)
+	info, err := c.store.Copy(c.ctx(), c.storeSource(headerCopySource), c.bucket, c.key, options)
 	if err != nil {
 		return err
 	}
 	c.versions(&info)
+	c.expires(&info)
 	return c.answer(&wire.CopyResult{
 		XMLName: xml.Name{Local: "CopyObjectResult"}, Namespace: wire.Namespace, LastModified: wire.Stamp(info.Modified),
 		ETag: wire.Quote(info.ETag), Sums: sumsOf(info.Checksums),
@@ -87,9 +93,10 @@ func (c *call) directive(name string) (bool, error) {
 	}
 }
 
-// storeSource is the source of a copy with its conditions.
-func (c *call) storeSource() sherd.Source {
-	const prefix = headerCopySource + "-"
+// storeSource is the source of a copy or a rename, which the header names, with its
+// conditions.
+func (c *call) storeSource(header string) sherd.Source {
+	prefix := header + "-"
 	return sherd.Source{
 		Bucket: c.source.Bucket, Key: c.source.Key, VersionID: c.source.VersionID,
 		Conditions: sherd.Conditions{
@@ -106,7 +113,7 @@ func (c *call) uploadPartCopy() error {
 	if err != nil {
 		return err
 	}
-	source := c.storeSource()
+	source := c.storeSource(headerCopySource)
 	options := &sherd.GetOptions{VersionID: source.VersionID, Conditions: source.Conditions}
 	if header := c.Header.Get("X-Amz-Copy-Source-Range"); header != "" {
 		wanted, err := wire.ParseSourceRange(header)
@@ -130,10 +137,7 @@ func (c *call) uploadPartCopy() error {
 		return fail("InvalidRequest").saying("The specified copy source is larger than the maximum allowable size for a copy source: " +
 			strconv.FormatInt(c.opt.Limits.PutBytes, 10))
 	}
-	part := &sherd.PartOptions{MD5: true}
-	if upload.ChecksumAlgorithm != checksum.None {
-		part.Checksum = &sherd.ChecksumRequest{Algorithms: []sherd.ChecksumAlgorithm{upload.ChecksumAlgorithm}}
-	}
+	part := &sherd.PartOptions{MD5: true, Checksum: checksumOf(cmp.Or(upload.ChecksumAlgorithm, checksum.CRC64NVME))}
 	info, err := c.Handler.uploads.PutPart(c.ctx(), c.bucket, c.key, upload.ID, number, object, object.Length, part)
 	if err != nil {
 		return err
@@ -147,4 +151,91 @@ func (c *call) uploadPartCopy() error {
 		XMLName: xml.Name{Local: "CopyPartResult"}, Namespace: wire.Namespace, LastModified: wire.Stamp(info.Modified),
 		ETag: wire.Quote(info.ETag), Sums: sums,
 	})
+}
+
+// Appender is a store that adds to the end of objects.
+type Appender interface {
+	Append(ctx context.Context, bucket, key string, body io.Reader, size, offset int64, o *sherd.PutOptions) (sherd.ObjectInfo, error)
+}
+
+// headerOffset makes a PUT an append, and says where.
+const headerOffset = "X-Amz-Write-Offset-Bytes"
+
+// appendObject adds the body to the end of an object (S3, user guide, "Appending
+// data to objects in directory buckets"), in any bucket.
+func (c *call) appendObject() error {
+	store, ok := c.store.(Appender)
+	if !ok {
+		return fail("NotImplemented").with("Header", headerOffset)
+	}
+	if err := c.checkBody(); err != nil {
+		return err
+	}
+	offset, err := strconv.ParseInt(c.Header.Get(headerOffset), 10, 64)
+	if err != nil || offset < 0 {
+		return fail("InvalidArgument").with("ArgumentName", strings.ToLower(headerOffset)).with("ArgumentValue", c.Header.Get(headerOffset))
+	}
+	if c.Size == 0 {
+		return fail("InvalidRequest").saying("Request body cannot be empty when 'write offset' is specified.")
+	}
+	o, err := c.putOptions()
+	if err != nil {
+		return err
+	}
+	if o.ContentMD5, err = c.contentMD5(); err != nil {
+		return err
+	}
+	if o.Checksum, err = c.storedChecksums(); err != nil {
+		return err
+	}
+	info, err := store.Append(c.ctx(), c.bucket, c.key, c.Body, c.Size, offset, o)
+	if err != nil {
+		return err
+	}
+	identify(c.w.Header(), &info)
+	setChecksums(c.w.Header(), info.Checksums)
+	c.expires(&info)
+	c.w.Header().Set("X-Amz-Object-Size", strconv.FormatInt(info.Size, 10))
+	return c.empty(http.StatusOK)
+}
+
+// Renamer is a store that gives objects other keys.
+type Renamer interface {
+	Rename(ctx context.Context, bucket, from, to string, o *sherd.RenameOptions) (sherd.ObjectInfo, error)
+}
+
+// headerRenameSource names the key of the object that is renamed.
+const headerRenameSource = "X-Amz-Rename-Source"
+
+// renameSource reads it: the key, escaped, with or without a slash before it.
+func (c *call) renameSource() error {
+	key, err := url.PathUnescape(strings.TrimPrefix(c.Header.Get(headerRenameSource), "/"))
+	ok, long := wire.ValidKey(key)
+	switch {
+	case long:
+		return fail("KeyTooLongError")
+	case err != nil || !ok:
+		return fail("InvalidArgument").with("ArgumentName", strings.ToLower(headerRenameSource))
+	}
+	c.source = wire.Source{Bucket: c.bucket, Key: key}
+	return nil
+}
+
+// renameObject gives an object of the bucket this key (S3, API reference,
+// RenameObject), in any bucket. It has authorized that the source is read and
+// deleted.
+func (c *call) renameObject() error {
+	store, ok := c.store.(Renamer)
+	if !ok {
+		return fail("NotImplemented")
+	}
+	if c.source.Key == c.key {
+		return fail("InvalidRequest").saying("The source and the destination of a rename are the same.")
+	}
+	source := c.storeSource(headerRenameSource)
+	o := &sherd.RenameOptions{Source: source.Conditions, Destination: readConditions(c.Header)}
+	if _, err := store.Rename(c.ctx(), c.bucket, c.source.Key, c.key, o); err != nil {
+		return c.unreadable(err, c.sourceResource())
+	}
+	return c.empty(http.StatusOK)
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/sherd-storage/sherd/internal/checksum"
 	"github.com/sherd-storage/sherd/lock"
 	"github.com/sherd-storage/sherd/s3api/internal/chunked"
+	"github.com/sherd-storage/sherd/s3api/internal/form"
+	"github.com/sherd-storage/sherd/s3api/internal/signature"
 	"github.com/sherd-storage/sherd/s3api/internal/wire"
 	"github.com/sherd-storage/sherd/versioning"
 )
@@ -94,57 +96,79 @@ type answer struct {
 // table is every code with its status and its message (S3, API reference,
 // "Error responses").
 var table = map[string]answer{
-	"AccessControlListNotSupported":        {http.StatusBadRequest, "The bucket does not allow ACLs"},
-	"AccessDenied":                         {http.StatusForbidden, "Access Denied"},
-	"AuthorizationHeaderMalformed":         {http.StatusBadRequest, "The authorization header that you provided is not valid."},
-	"AuthorizationQueryParametersError":    {http.StatusBadRequest, "The authorization parameters of the query are not valid."},
-	"BadDigest":                            {http.StatusBadRequest, "The Content-MD5 or checksum value that you specified did not match what the server received."},
-	"BucketAlreadyExists":                  {http.StatusConflict, "The requested bucket name is not available. Please select a different name and try again."},
-	"BucketAlreadyOwnedByYou":              {http.StatusConflict, "Your previous request to create the named bucket succeeded and you already own it."},
-	"BucketNotEmpty":                       {http.StatusConflict, "The bucket you tried to delete is not empty"},
-	"EntityTooLarge":                       {http.StatusBadRequest, "Your proposed upload exceeds the maximum allowed object size."},
-	"EntityTooSmall":                       {http.StatusBadRequest, "Your proposed upload is smaller than the minimum allowed object size."},
-	"IllegalLocationConstraintException":   {http.StatusBadRequest, "The specified location constraint is not that of this endpoint."},
-	"IncompleteBody":                       {http.StatusBadRequest, "You did not provide the number of bytes specified by the Content-Length HTTP header."},
-	"InsufficientStorage":                  {http.StatusInsufficientStorage, "There is no space left to store this."},
-	"InternalError":                        {http.StatusInternalServerError, "We encountered an internal error. Please try again."},
-	"InvalidAccessKeyId":                   {http.StatusForbidden, "The access key ID you provided does not exist in our records."},
-	"InvalidArgument":                      {http.StatusBadRequest, "Invalid Argument"},
-	"InvalidBucketName":                    {http.StatusBadRequest, "The specified bucket is not valid."},
-	"InvalidBucketState":                   {http.StatusConflict, "The request is not valid for the current state of the bucket."},
-	"InvalidChunkSizeError":                {http.StatusBadRequest, "The chunks of the body are not as their encoding demands."},
-	"InvalidDigest":                        {http.StatusBadRequest, "The Content-MD5 or checksum value that you specified is not valid."},
-	"InvalidPart":                          {http.StatusBadRequest, "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."},
-	"InvalidPartOrder":                     {http.StatusBadRequest, "The list of parts was not in ascending order. Parts must be ordered by part number."},
-	"InvalidRange":                         {http.StatusRequestedRangeNotSatisfiable, "The requested range is not satisfiable"},
-	"InvalidRequest":                       {http.StatusBadRequest, "Invalid Request"},
-	"InvalidStorageClass":                  {http.StatusBadRequest, "The storage class you specified is not valid"},
-	"InvalidTag":                           {http.StatusBadRequest, "The tags provided are not valid"},
-	"InvalidToken":                         {http.StatusBadRequest, "The provided token is malformed or otherwise not valid."},
-	"InvalidURI":                           {http.StatusBadRequest, "Couldn't parse the specified URI."},
-	"KeyTooLongError":                      {http.StatusBadRequest, "Your key is too long"},
-	"MalformedXML":                         {http.StatusBadRequest, "The XML you provided was not well-formed or did not validate against our published schema"},
-	"MaxMessageLengthExceeded":             {http.StatusBadRequest, "Your request was too large."},
-	"MetadataTooLarge":                     {http.StatusBadRequest, "Your metadata headers exceed the maximum allowed metadata size"},
-	"MethodNotAllowed":                     {http.StatusMethodNotAllowed, "The specified method is not allowed against this resource."},
-	"MissingContentLength":                 {http.StatusLengthRequired, "You must provide the Content-Length HTTP header."},
-	"NoSuchBucket":                         {http.StatusNotFound, "The specified bucket does not exist"},
-	"NoSuchKey":                            {http.StatusNotFound, "The specified key does not exist."},
-	"NoSuchObjectLockConfiguration":        {http.StatusNotFound, "The specified object does not have a ObjectLock configuration"},
-	"NoSuchTagSet":                         {http.StatusNotFound, "The TagSet does not exist"},
-	"NoSuchUpload":                         {http.StatusNotFound, "The specified multipart upload does not exist. The upload ID might be invalid, or the multipart upload might have been aborted or completed."},
-	"NoSuchVersion":                        {http.StatusNotFound, "The version ID specified in the request does not match an existing version."},
-	"NotImplemented":                       {http.StatusNotImplemented, "A header or operation you provided implies functionality that is not implemented."},
-	"NotModified":                          {http.StatusNotModified, "Not Modified"},
-	"ObjectLockConfigurationNotFoundError": {http.StatusNotFound, "Object Lock configuration does not exist for this bucket"},
-	"OperationAborted":                     {http.StatusConflict, "A conflicting conditional operation is currently in progress against this resource. Try again."},
-	"PreconditionFailed":                   {http.StatusPreconditionFailed, "At least one of the preconditions you specified did not hold"},
-	"RequestHeaderSectionTooLarge":         {http.StatusBadRequest, "Your request has too many headers."},
-	"RequestTimeTooSkewed":                 {http.StatusForbidden, "The difference between the request time and the server's time is too large."},
-	"RequestTimeout":                       {http.StatusBadRequest, "Your socket connection to the server was not read from or written to within the timeout period."},
-	"ServiceUnavailable":                   {http.StatusServiceUnavailable, "Service is unable to handle request. Please try again."},
-	"SignatureDoesNotMatch":                {http.StatusForbidden, "The request signature we calculated does not match the signature you provided. Check your key and signing method."},
-	"XAmzContentSHA256Mismatch":            {http.StatusBadRequest, "The provided 'x-amz-content-sha256' header does not match what was computed."},
+	"AccessControlListNotSupported":                  {http.StatusBadRequest, "The bucket does not allow ACLs"},
+	"AccessDenied":                                   {http.StatusForbidden, "Access Denied"},
+	"AccessForbidden":                                {http.StatusForbidden, "CORSResponse: This CORS request is not allowed."},
+	"AuthorizationHeaderMalformed":                   {http.StatusBadRequest, "The authorization header that you provided is not valid."},
+	"AuthorizationQueryParametersError":              {http.StatusBadRequest, "The authorization parameters of the query are not valid."},
+	"BadDigest":                                      {http.StatusBadRequest, "The Content-MD5 or checksum value that you specified did not match what the server received."},
+	"BadRequest":                                     {http.StatusBadRequest, "Bad Request"},
+	"BucketAlreadyExists":                            {http.StatusConflict, "The requested bucket name is not available. Please select a different name and try again."},
+	"BucketAlreadyOwnedByYou":                        {http.StatusConflict, "Your previous request to create the named bucket succeeded and you already own it."},
+	"BucketNotEmpty":                                 {http.StatusConflict, "The bucket you tried to delete is not empty"},
+	"EntityTooLarge":                                 {http.StatusBadRequest, "Your proposed upload exceeds the maximum allowed object size."},
+	"EntityTooSmall":                                 {http.StatusBadRequest, "Your proposed upload is smaller than the minimum allowed object size."},
+	"IllegalLocationConstraintException":             {http.StatusBadRequest, "The specified location constraint is not that of this endpoint."},
+	"IncompleteBody":                                 {http.StatusBadRequest, "You did not provide the number of bytes specified by the Content-Length HTTP header."},
+	"InsufficientStorage":                            {http.StatusInsufficientStorage, "There is no space left to store this."},
+	"InternalError":                                  {http.StatusInternalServerError, "We encountered an internal error. Please try again."},
+	"InvalidAccessKeyId":                             {http.StatusForbidden, "The access key ID you provided does not exist in our records."},
+	"InvalidArgument":                                {http.StatusBadRequest, "Invalid Argument"},
+	"InvalidBucketAclWithObjectOwnership":            {http.StatusBadRequest, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"},
+	"InvalidBucketName":                              {http.StatusBadRequest, "The specified bucket is not valid."},
+	"InvalidBucketState":                             {http.StatusConflict, "The request is not valid for the current state of the bucket."},
+	"InvalidChunkSizeError":                          {http.StatusBadRequest, "The chunks of the body are not as their encoding demands."},
+	"InvalidDigest":                                  {http.StatusBadRequest, "The Content-MD5 or checksum value that you specified is not valid."},
+	"InvalidWriteOffset":                             {http.StatusBadRequest, "The write offset value that you specified does not match the current object size."},
+	"TooManyParts":                                   {http.StatusBadRequest, "You have attempted to add more parts than the maximum of 10000 that are allowed for this object. You can use the CopyObject operation to copy this object to another and then add more parts to the newly copied object."},
+	"InvalidPart":                                    {http.StatusBadRequest, "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."},
+	"InvalidPartOrder":                               {http.StatusBadRequest, "The list of parts was not in ascending order. Parts must be ordered by part number."},
+	"InvalidPolicyDocument":                          {http.StatusBadRequest, "The content of the form does not meet the conditions specified in the policy document."},
+	"InvalidRange":                                   {http.StatusRequestedRangeNotSatisfiable, "The requested range is not satisfiable"},
+	"InvalidRequest":                                 {http.StatusBadRequest, "Invalid Request"},
+	"InvalidRetentionPeriod":                         {http.StatusBadRequest, "The retention period specified in days or years is not valid."},
+	"InvalidStorageClass":                            {http.StatusBadRequest, "The storage class you specified is not valid"},
+	"InvalidTag":                                     {http.StatusBadRequest, "The tags provided are not valid"},
+	"InvalidToken":                                   {http.StatusBadRequest, "The provided token is malformed or otherwise not valid."},
+	"InvalidURI":                                     {http.StatusBadRequest, "Couldn't parse the specified URI."},
+	"KeyTooLongError":                                {http.StatusBadRequest, "Your key is too long"},
+	"MalformedACLError":                              {http.StatusBadRequest, "The XML you provided was not well-formed or did not validate against our published schema"},
+	"MalformedPOSTRequest":                           {http.StatusBadRequest, "The body of your POST request is not well-formed multipart/form-data."},
+	"MalformedPolicy":                                {http.StatusBadRequest, "This policy is not valid."},
+	"MalformedXML":                                   {http.StatusBadRequest, "The XML you provided was not well-formed or did not validate against our published schema"},
+	"MaxPostPreDataLengthExceededError":              {http.StatusBadRequest, "Your POST request fields preceding the upload file were too large."},
+	"MaxMessageLengthExceeded":                       {http.StatusBadRequest, "Your request was too large."},
+	"MetadataTooLarge":                               {http.StatusBadRequest, "Your metadata headers exceed the maximum allowed metadata size"},
+	"MethodNotAllowed":                               {http.StatusMethodNotAllowed, "The specified method is not allowed against this resource."},
+	"MissingSecurityHeader":                          {http.StatusBadRequest, "Your request was missing a required header"},
+	"MissingContentLength":                           {http.StatusLengthRequired, "You must provide the Content-Length HTTP header."},
+	"NoSuchBucket":                                   {http.StatusNotFound, "The specified bucket does not exist"},
+	"NoSuchBucketPolicy":                             {http.StatusNotFound, "The bucket policy does not exist"},
+	"NoSuchLifecycleConfiguration":                   {http.StatusNotFound, "The lifecycle configuration does not exist"},
+	"NoSuchCORSConfiguration":                        {http.StatusNotFound, "The CORS configuration does not exist"},
+	"NoSuchKey":                                      {http.StatusNotFound, "The specified key does not exist."},
+	"NoSuchObjectLockConfiguration":                  {http.StatusNotFound, "The specified object does not have a ObjectLock configuration"},
+	"NoSuchPublicAccessBlockConfiguration":           {http.StatusNotFound, "The public access block configuration was not found"},
+	"NoSuchTagSet":                                   {http.StatusNotFound, "The TagSet does not exist"},
+	"NoSuchUpload":                                   {http.StatusNotFound, "The specified multipart upload does not exist. The upload ID might be invalid, or the multipart upload might have been aborted or completed."},
+	"NoSuchVersion":                                  {http.StatusNotFound, "The version ID specified in the request does not match an existing version."},
+	"NoSuchWebsiteConfiguration":                     {http.StatusNotFound, "The specified bucket does not have a website configuration"},
+	"NotImplemented":                                 {http.StatusNotImplemented, "A header or operation you provided implies functionality that is not implemented."},
+	"NotModified":                                    {http.StatusNotModified, "Not Modified"},
+	"ObjectLockConfigurationNotFoundError":           {http.StatusNotFound, "Object Lock configuration does not exist for this bucket"},
+	"OperationAborted":                               {http.StatusConflict, "A conflicting conditional operation is currently in progress against this resource. Try again."},
+	"OwnershipControlsNotFoundError":                 {http.StatusNotFound, "The bucket ownership controls were not found"},
+	"PreconditionFailed":                             {http.StatusPreconditionFailed, "At least one of the preconditions you specified did not hold"},
+	"ReplicationConfigurationNotFoundError":          {http.StatusNotFound, "The replication configuration was not found"},
+	"RequestHeaderSectionTooLarge":                   {http.StatusBadRequest, "Your request has too many headers."},
+	"RequestTimeTooSkewed":                           {http.StatusForbidden, "The difference between the request time and the server's time is too large."},
+	"RequestTimeout":                                 {http.StatusBadRequest, "Your socket connection to the server was not read from or written to within the timeout period."},
+	"ServerSideEncryptionConfigurationNotFoundError": {http.StatusNotFound, "The server side encryption configuration was not found"},
+	"ServiceUnavailable":                             {http.StatusServiceUnavailable, "Service is unable to handle request. Please try again."},
+	"SignatureDoesNotMatch":                          {http.StatusForbidden, "The request signature we calculated does not match the signature you provided. Check your key and signing method."},
+	"UnexpectedContent":                              {http.StatusBadRequest, "This request does not support content"},
+	"UnresolvableGrantByEmailAddress":                {http.StatusBadRequest, "The e-mail address you provided does not match any account on record."},
+	"XAmzContentSHA256Mismatch":                      {http.StatusBadRequest, "The provided 'x-amz-content-sha256' header does not match what was computed."},
 }
 
 // translation is the answer to an error of the layers below.
@@ -158,6 +182,7 @@ func translations() []translation {
 	retry := map[string]string{"Retry-After": "1"}
 	return []translation{
 		{sherd.ErrOutcomeUnknown, Error{Code: "InternalError"}},
+		{signature.ErrDigest, Error{Code: "XAmzContentSHA256Mismatch"}},
 		{chunked.ErrSignature, Error{Code: "SignatureDoesNotMatch", close: true}},
 		{chunked.ErrFraming, Error{Code: "InvalidChunkSizeError", close: true}},
 		{chunked.ErrSize, Error{Code: "IncompleteBody", close: true}},
@@ -167,7 +192,11 @@ func translations() []translation {
 		{sherd.ErrBadDigest, Error{Code: "BadDigest"}},
 		{checksum.ErrAlgorithm, Error{Code: "InvalidRequest", Message: "The checksum algorithm is not supported."}},
 		{checksum.ErrType, Error{Code: "InvalidRequest", Message: "The checksum type does not go with the algorithm."}},
-		{checksum.ErrSum, Error{Code: "InvalidRequest", Message: "Value for a checksum header is invalid."}},
+		{checksum.ErrSum, Error{Code: "BadDigest", Message: "Value for a checksum header is invalid."}},
+		{form.ErrMalformed, Error{Code: "MalformedPOSTRequest", close: true}},
+		{form.ErrTooLarge, Error{Code: "MaxPostPreDataLengthExceededError", close: true}},
+		{form.ErrTwice, Error{Code: "InvalidArgument", Message: "A field of the form is given twice.", close: true}},
+		{form.ErrNoFile, Error{Code: "InvalidArgument", Message: "POST requires exactly one file upload per request."}},
 		{wire.ErrTooLarge, Error{Code: "MaxMessageLengthExceeded", close: true}},
 		{wire.ErrMalformed, Error{Code: "MalformedXML"}},
 		{wire.ErrSource, Error{Code: "InvalidArgument", Message: "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"}},
@@ -184,6 +213,9 @@ func translations() []translation {
 		{sherd.ErrInvalidRange, Error{Code: "InvalidRange"}},
 		{sherd.ErrPartOrder, Error{Code: "InvalidPartOrder"}},
 		{sherd.ErrInvalidPart, Error{Code: "InvalidPart"}},
+		{sherd.ErrWriteOffset, Error{Code: "InvalidWriteOffset"}},
+		{sherd.ErrTooManyParts, Error{Code: "TooManyParts"}},
+		{sherd.ErrApart, Error{Code: "NotImplemented", Message: "The two keys are stored apart, so that the object can only be copied and deleted."}},
 		{sherd.ErrPartTooSmall, Error{Code: "EntityTooSmall"}},
 		{sherd.ErrTooLarge, Error{Code: "EntityTooLarge"}},
 		{sherd.ErrLocked, Error{Code: "AccessDenied", Message: "Access Denied because object protected by object lock."}},
@@ -215,6 +247,13 @@ func answerTo(err error) *Error {
 			return answered
 		}
 		return fail("InternalError").because(err)
+	}
+	if refused, ok := errors.AsType[*signature.Refusal](err); ok {
+		answer := &Error{Code: refused.Code, Message: refused.Message, Err: refused.Err}
+		if refused.Name != "" {
+			answer.with(refused.Name, refused.Value)
+		}
+		return answer
 	}
 	for _, t := range translations() {
 		if errors.Is(err, t.cause) {
@@ -250,6 +289,9 @@ func (c *call) refuse(e *Error) {
 	}
 	if document.Message == "" {
 		document.Message = table[e.Code].message
+	}
+	if e.Code == "NoSuchBucket" && len(e.extra) == 0 && c.source.Bucket == "" {
+		document.Extra = []wire.Extra{{XMLName: xml.Name{Local: "BucketName"}, Value: c.bucket}}
 	}
 	data, err := wire.Marshal(document)
 	if err != nil { // an error document is plain text: this can not be

@@ -26,7 +26,7 @@ func ExampleNew() {
 		panic(err)
 	}
 	answer := httptest.NewRecorder()
-	handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/bucket/key", nil)) // not signed
+	handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/", nil)) // not signed
 	fmt.Println(answer.Code)
 	// Output: 403
 }

@@ -13,9 +13,11 @@
 // Every request goes one way: it is routed by one table ([Operations]),
 // authenticated, authorized, decoded, given to the store, and answered. One
 // place authenticates: what comes out of it is a [Verified] request, and nothing
-// behind it looks at a signature or at the encoding of a body. Permission is
-// asked for before anything of the store is, so that an answer to somebody who
-// may not do a thing says nothing about what exists. An operation of S3 that is
+// behind it looks at a signature or at the encoding of a body. One place
+// authorizes: what the [Authorizer] says of the sender and what the bucket's policy,
+// access control lists and public access block say go together there, before
+// anything is done, so that an answer to somebody who may not do a thing says
+// nothing about what exists in a bucket. An operation of S3 that is
 // not built answers NotImplemented, after authentication and authorization.
 //
 // # What is guaranteed
@@ -37,8 +39,7 @@
 //
 // # What is not
 //
-// There are no policies, no access control lists and no encryption on the server
-// yet; what asks for them is refused. A client that is slow in the middle of a
+// There is no encryption on the server yet; what asks for it is refused. A client that is slow in the middle of a
 // body or of an answer is [Options].Patience's matter; idle connections and slow
 // headers are the http.Server's: set its IdleTimeout and ReadHeaderTimeout. The
 // path must reach the handler as it was sent: http.ServeMux redirects paths with "//"
@@ -57,29 +58,44 @@
 package s3api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
+	"iter"
+	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
+	"github.com/sherd-storage/sherd"
+	"github.com/sherd-storage/sherd/s3api/internal/cors"
+	"github.com/sherd-storage/sherd/s3api/internal/form"
+	"github.com/sherd-storage/sherd/s3api/internal/meter"
+	"github.com/sherd-storage/sherd/s3api/internal/regime"
+	"github.com/sherd-storage/sherd/s3api/internal/signature"
 	"github.com/sherd-storage/sherd/s3api/internal/sigv4"
 	"github.com/sherd-storage/sherd/s3api/internal/wire"
+	"github.com/sherd-storage/sherd/s3api/lifecycle"
+	"github.com/sherd-storage/sherd/versioning"
 )
 
 // Handler answers S3 requests; make it with [New].
 type Handler struct {
-	store   Store
-	buckets Buckets // nil: the store has none
-	uploads Uploads // nil: the store has none
-	opt     *Options
-	router  router
+	store      Store
+	buckets    Buckets // nil: the store has none
+	uploads    Uploads // nil: the store has none
+	opt        *Options
+	router     router
+	known      regime.Known
+	rules      cors.Cache
+	lifecycles lifecycle.Cache
 }
 
 // New gives a handler over a store. It refuses options without an Authenticator,
@@ -106,7 +122,10 @@ type call struct {
 	requestID string
 	query     sigv4.Query
 	operation *Operation
+	form      *form.Form  // that was posted, up to its file; nil: none
 	source    wire.Source // of a copy
+	seen      *seen       // the object that was last decided about
+	whole     *[]byte     // a small body, once it was read
 }
 
 // ServeHTTP implements http.Handler.
@@ -115,9 +134,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusContinue) // net/http says it when a body is read; clients wait for it where there is none
 	}
 	begun := h.opt.Clock()
-	m := newMeter(w, h.opt.Patience)
-	defer m.finish()
-	c := &call{Handler: h, w: m, r: m.request(r), requestID: newRequestID()}
+	m := meter.New(w, h.opt.Patience)
+	defer m.Finish()
+	c := &call{Handler: h, w: m, r: m.Request(r), requestID: newRequestID()}
 	w.Header().Set("Date", begun.UTC().Format(http.TimeFormat))
 	w.Header().Set("X-Amz-Request-Id", c.requestID)
 	w.Header().Set("X-Amz-Id-2", c.requestID)
@@ -134,13 +153,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // observe tells of the request.
-func (c *call) observe(m *meter, begun time.Time, err error) {
+func (c *call) observe(m *meter.Meter, begun time.Time, err error) {
 	if c.opt.Observe == nil {
 		return
 	}
 	e := Exchange{
 		RequestID: c.requestID, Bucket: c.bucket, Key: c.key, Remote: c.r.RemoteAddr, Method: c.r.Method,
-		Status: m.status, In: m.body.read.Load(), Out: m.out, Duration: c.opt.Clock().Sub(begun), Err: err,
+		Status: m.Status(), In: m.In(), Out: m.Out(), Duration: c.opt.Clock().Sub(begun), Err: err,
 	}
 	if c.operation != nil {
 		e.Operation = c.operation.Name
@@ -154,123 +173,10 @@ func (c *call) observe(m *meter, begun time.Time, err error) {
 	c.opt.Observe(e)
 }
 
-// meter counts what passes, and gives each read and each write of a client its
-// time: a whole body has no limit, but who neither sends nor takes anything may
-// not keep the buffers of a request. Between two of them there is no deadline: how
-// long the store takes is not the client's doing.
-type meter struct {
-	http.ResponseWriter
-	control  *http.ResponseController
-	patience time.Duration // 0 or less: the server's own limits
-	status   int
-	body     *meteredBody // nil: the request has none
-	out      int64
-}
-
-func newMeter(w http.ResponseWriter, patience time.Duration) *meter {
-	return &meter{ResponseWriter: w, control: http.NewResponseController(w), patience: patience}
-}
-
-// request has the body read through the meter.
-func (m *meter) request(r *http.Request) *http.Request {
-	m.body = &meteredBody{ReadCloser: r.Body, m: m}
-	if r.Body == nil || r.ContentLength == 0 {
-		m.body.ended.Store(true)
-		return r
-	}
-	r = r.WithContext(r.Context())
-	r.Body = m.body
-	return r
-}
-
-// deadline gives the next read or write its time. A connection that has no
-// deadlines, as one in process, is not waited for with a limit.
-func (m *meter) deadline(set func(time.Time) error, after time.Duration) {
-	if m.patience > 0 {
-		_ = set(time.Now().Add(after))
-	}
-}
-
-// lift takes the deadline back.
-func (m *meter) lift(set func(time.Time) error) {
-	if m.patience > 0 {
-		_ = set(time.Time{})
-	}
-}
-
-// WriteHeader implements http.ResponseWriter. A server of HTTP/1 reads what is left
-// of the body before it answers, which must not take for ever either.
-func (m *meter) WriteHeader(status int) {
-	if m.status == 0 {
-		m.status = status
-	}
-	m.ResponseWriter.WriteHeader(status)
-	if m.body.ended.Load() || m.patience <= 0 {
-		return
-	}
-	m.body.allowRest()
-	m.deadline(m.control.SetWriteDeadline, 2*m.patience) // the reading comes first
-	_ = m.control.Flush()                                // who cannot does not wait for it
-	m.lift(m.control.SetWriteDeadline)
-	m.lift(m.control.SetReadDeadline)
-}
-
-// Write implements http.ResponseWriter.
-func (m *meter) Write(p []byte) (int, error) {
-	m.deadline(m.control.SetWriteDeadline, m.patience)
-	n, err := m.ResponseWriter.Write(p)
-	m.lift(m.control.SetWriteDeadline)
-	m.out += int64(n)
-	return n, err
-}
-
-// finish gives the server its time for what it still writes and reads.
-func (m *meter) finish() {
-	m.deadline(m.control.SetWriteDeadline, m.patience)
-	if !m.body.ended.Load() {
-		m.body.allowRest()
-	}
-}
-
-// Unwrap is for http.ResponseController.
-func (m *meter) Unwrap() http.ResponseWriter { return m.ResponseWriter }
-
-// meteredBody is the body of a request. The server may read on in it when the
-// handler returned.
-type meteredBody struct {
-	io.ReadCloser
-	m      *meter
-	read   atomic.Int64
-	ended  atomic.Bool // all was read
-	failed atomic.Bool
-}
-
-// Read implements io.Reader.
-func (b *meteredBody) Read(p []byte) (int, error) {
-	b.m.deadline(b.m.control.SetReadDeadline, b.m.patience)
-	n, err := b.ReadCloser.Read(p)
-	b.m.lift(b.m.control.SetReadDeadline)
-	b.read.Add(int64(n))
-	if err == io.EOF {
-		b.ended.Store(true)
-	} else if err != nil {
-		b.failed.Store(true)
-	}
-	return n, err
-}
-
-// allowRest is for what nobody wants: the client had its time if it was late.
-func (b *meteredBody) allowRest() {
-	if !b.failed.Load() {
-		b.m.deadline(b.m.control.SetReadDeadline, b.m.patience)
-	} else if b.m.patience > 0 {
-		_ = b.m.control.SetReadDeadline(time.Unix(1, 0))
-	}
-}
-
 // pass is the way of every request.
 func (c *call) pass() error {
 	routeErr := c.route()
+	c.crossOrigin()
 	if err := c.authenticate(); err != nil {
 		return err
 	}
@@ -301,7 +207,7 @@ func (c *call) pass() error {
 // route says which operation is asked for, and of what.
 func (c *call) route() error {
 	var err error
-	if c.query, err = sigv4.ParseQuery(c.r.URL.RawQuery, maxQueryParameters); err != nil {
+	if c.query, err = sigv4.ParseQuery(c.r.URL.RawQuery, signature.MaxParameters); err != nil {
 		return fail("InvalidURI").because(err)
 	}
 	host := bucketIn(c.r.Host, c.opt.Domains)
@@ -324,6 +230,13 @@ func (c *call) authenticate() error {
 	if lines > c.opt.Limits.Headers {
 		return fail("RequestHeaderSectionTooLarge")
 	}
+	if c.preflights() {
+		c.Verified = &Verified{Anonymous: true, Header: http.Header{}, Body: http.NoBody}
+		return nil
+	}
+	if boundary, ok := c.isForm(); ok {
+		return c.authenticateForm(boundary)
+	}
 	v, err := c.opt.Authenticator.Authenticate(c.r, c.opt.Clock())
 	if err != nil {
 		return err
@@ -339,102 +252,6 @@ func (c *call) checkSelectors() error {
 		if !strings.Contains(selector, "=") && slices.Contains(c.Unsigned, selector) {
 			return fail("InvalidRequest").saying("This operation needs a signature that covers its query. Please use AWS4-HMAC-SHA256.").
 				with("Parameter", selector)
-		}
-	}
-	return nil
-}
-
-// authorize asks for every action that the request implies. What is decided key
-// by key is nothing for nobody: it would have to be read first.
-func (c *call) authorize() error {
-	if c.Anonymous && c.operation.Action == "" {
-		return fail("AccessDenied")
-	}
-	for _, action := range c.actions() {
-		if err := c.allow(action, c.resource()); err != nil {
-			return err
-		}
-	}
-	if c.operation.Header != headerCopySource {
-		return nil
-	}
-	var err error
-	if c.source, err = wire.ParseSource(c.Header.Get(headerCopySource)); err != nil {
-		return err
-	}
-	return c.allow(readAction(c.source.VersionID != ""), Resource{Bucket: c.source.Bucket, Key: c.source.Key, VersionID: c.source.VersionID})
-}
-
-// resource is what the request is about.
-func (c *call) resource() Resource {
-	return Resource{Bucket: c.bucket, Key: c.key, VersionID: c.query.Get("versionId")}
-}
-
-// actions lists that of the operation and those that headers add to it.
-func (c *call) actions() []string {
-	var actions []string
-	switch {
-	case c.operation.VersionAction != "" && c.query.Has("versionId"):
-		actions = append(actions, c.operation.VersionAction)
-	case c.operation.Action != "":
-		actions = append(actions, c.operation.Action)
-	}
-	if c.operation.Level == ObjectLevel && c.operation.changes() && c.compares() {
-		actions = append(actions, readAction(c.query.Has("versionId")))
-	}
-	for _, add := range [...]struct{ header, action string }{
-		{"X-Amz-Tagging", "s3:PutObjectTagging"},
-		{"X-Amz-Object-Lock-Mode", "s3:PutObjectRetention"},
-		{"X-Amz-Object-Lock-Retain-Until-Date", "s3:PutObjectRetention"},
-		{"X-Amz-Object-Lock-Legal-Hold", "s3:PutObjectLegalHold"},
-		{"X-Amz-Bypass-Governance-Retention", "s3:BypassGovernanceRetention"},
-		{"X-Amz-Bucket-Object-Lock-Enabled", "s3:PutBucketObjectLockConfiguration"},
-		{"X-Amz-Acl", "s3:PutObjectAcl"},
-	} {
-		if c.Header.Get(add.header) != "" {
-			actions = append(actions, add.action)
-		}
-	}
-	return actions
-}
-
-// compares says whether what a change finds decides about it, so that the answer
-// tells what that was. That something is there at all is no secret to who may
-// write it, as on S3.
-func (c *call) compares() bool {
-	match := listed(c.Header, "If-Match")
-	return match != "" && match != "*" ||
-		c.Header.Get("X-Amz-If-Match-Size") != "" || c.Header.Get("X-Amz-If-Match-Last-Modified-Time") != ""
-}
-
-// readAction is what must be allowed to learn what an object is.
-func readAction(version bool) string {
-	if version {
-		return "s3:GetObjectVersion"
-	}
-	return "s3:GetObject"
-}
-
-func (c *call) allow(action string, on Resource) error {
-	return c.opt.Authorizer.Authorize(c.ctx(), c.Identity, action, on)
-}
-
-// checkOwner keeps a request from a bucket that is not whose the client thinks.
-func (c *call) checkOwner() error {
-	for _, check := range [...]struct{ header, bucket string }{
-		{"X-Amz-Expected-Bucket-Owner", c.bucket},
-		{"X-Amz-Source-Expected-Bucket-Owner", c.source.Bucket},
-	} {
-		wanted := c.Header.Get(check.header)
-		if wanted == "" || check.bucket == "" {
-			continue
-		}
-		info, err := c.store.StatBucket(c.ctx(), check.bucket)
-		if err != nil {
-			return err
-		}
-		if info.Owner != wanted {
-			return fail("AccessDenied")
 		}
 	}
 	return nil
@@ -457,14 +274,16 @@ func (c *call) decodeXML(data []byte, v any) error {
 }
 
 // answer writes a document.
-func (c *call) answer(document any) error {
+func (c *call) answer(document any) error { return c.answerAs(http.StatusOK, document) }
+
+func (c *call) answerAs(status int, document any) error {
 	data, err := wire.Marshal(document)
 	if err != nil {
 		return err
 	}
 	c.w.Header().Set("Content-Type", "application/xml")
 	c.w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-	c.w.WriteHeader(http.StatusOK)
+	c.w.WriteHeader(status)
 	_, err = c.w.Write(data)
 	return aborted(err)
 }
@@ -482,4 +301,189 @@ func newRequestID() string {
 	var id [8]byte
 	rand.Read(id[:]) // never fails
 	return strings.ToUpper(hex.EncodeToString(id[:]))
+}
+
+// Store is what the handler needs to serve objects; [*sherd.Store] has it. What
+// a store has beyond it is found by assertion: [Buckets] and [Uploads]. An
+// operation whose methods the store does not have answers NotImplemented.
+//
+// The handler assumes that a method that gives an error has changed nothing
+// unless the error is [sherd.ErrOutcomeUnknown]; that Put and PutPart call
+// Verify and Expected after they read the body and before anything is visible;
+// and that every method may be called by many goroutines.
+type Store interface {
+	Now() time.Time
+	StatBucket(ctx context.Context, bucket string) (sherd.BucketInfo, error)
+	Put(ctx context.Context, bucket, key string, body io.Reader, size int64, o *sherd.PutOptions) (sherd.ObjectInfo, error)
+	Get(ctx context.Context, bucket, key string, o *sherd.GetOptions) (*sherd.Object, error)
+	Stat(ctx context.Context, bucket, key string, o *sherd.GetOptions) (sherd.ObjectInfo, error)
+	Delete(ctx context.Context, bucket, key string, o *sherd.DeleteOptions) (sherd.DeleteResult, error)
+	DeleteMany(ctx context.Context, bucket string, targets []sherd.DeleteTarget) []sherd.DeleteOutcome
+	Copy(ctx context.Context, source sherd.Source, bucket, key string, o *sherd.CopyOptions) (sherd.ObjectInfo, error)
+	List(ctx context.Context, bucket string, o *sherd.ListOptions) iter.Seq2[sherd.ObjectInfo, error]
+	ListVersions(ctx context.Context, bucket string, o *sherd.ListVersionsOptions) iter.Seq2[sherd.ObjectInfo, error]
+}
+
+// Buckets is a store whose buckets can be listed and changed.
+type Buckets interface {
+	CreateBucket(ctx context.Context, bucket string, o *sherd.BucketOptions) (sherd.BucketInfo, error)
+	DeleteBucket(ctx context.Context, bucket string) error
+	ListBuckets(ctx context.Context, o *sherd.ListBucketsOptions) iter.Seq2[sherd.BucketInfo, error]
+	SetVersioning(ctx context.Context, bucket string, status versioning.Status) error
+}
+
+// Uploads is a store that takes objects in parts.
+type Uploads interface {
+	CreateUpload(ctx context.Context, bucket, key string, o *sherd.UploadOptions) (sherd.Upload, error)
+	StatUpload(ctx context.Context, bucket, key, uploadID string) (sherd.Upload, error)
+	PutPart(ctx context.Context, bucket, key, uploadID string, number int, body io.Reader, size int64, o *sherd.PartOptions) (sherd.PartInfo, error)
+	CompleteUpload(ctx context.Context, bucket, key, uploadID string, parts []sherd.CompletedPart, o *sherd.CompleteOptions) (sherd.ObjectInfo, error)
+	AbortUpload(ctx context.Context, bucket, key, uploadID string) error
+	ListUploads(ctx context.Context, bucket string, o *sherd.ListUploadsOptions) iter.Seq2[sherd.Upload, error]
+	ListParts(ctx context.Context, bucket, key, uploadID string, after int) iter.Seq2[sherd.PartInfo, error]
+}
+
+// DefaultRegion is the region of a handler that is given none. Creating a bucket
+// that one already owns succeeds there, as on S3.
+const DefaultRegion = "us-east-1"
+
+// Options of a handler.
+type Options struct {
+	// Authenticator says who sends a request. There is no default: a handler
+	// without one is refused.
+	Authenticator Authenticator
+	// Authorizer says what he may do. Nil: the Authenticator, if it is one,
+	// else the handler is refused.
+	Authorizer Authorizer
+	// Directory knows owners. Nil: the Authorizer, if it is one; else owners have
+	// no names, and are all of DefaultAccount.
+	Directory Directory
+	// TrustedProxies are believed to say in X-Forwarded-For who sends a request, for
+	// the condition aws:SourceIp. None: it is the peer of the connection.
+	TrustedProxies []netip.Prefix
+	// Ownership is that of objects in new buckets whose request says nothing of it.
+	// "": BucketOwnerEnforced, which turns access control lists off.
+	Ownership Ownership
+	// Clock gives the time that signatures are checked against. Nil: that of
+	// the store.
+	Clock func() time.Time
+	// Logger is told of answers of 500 and above. Nil: nothing is logged.
+	Logger *slog.Logger
+	// Prefix is the path that the handler is mounted under, such as "/s3", and
+	// that clients have in their endpoint: signatures cover it, so it must not
+	// be stripped before. "": the root.
+	Prefix string
+	// Domains are hosts below which a bucket may be named: with "s3.example.org"
+	// the host "photos.s3.example.org" means the bucket photos. Any other host
+	// means what its path says. None: buckets are named by paths alone.
+	Domains []string
+	// Region is what clients are told that buckets are in. "": DefaultRegion.
+	Region string
+	// Limits of a request; what is 0 has its default.
+	Limits Limits
+	// Patience is how long a client may take for the next bytes of a body, or to
+	// take the next bytes of an answer, where the server can set deadlines. It takes
+	// the place of the server's own ReadTimeout of bodies and WriteTimeout, which
+	// are for the whole of them. 0: one minute; negative: the server's alone.
+	Patience time.Duration
+	// Observe is told of every request that was answered, by the goroutine that
+	// answered it: for a log of requests, and for metrics. It must be quick and
+	// safe for concurrent use. Nil: nobody.
+	Observe func(Exchange)
+}
+
+// Exchange is a request that was answered.
+type Exchange struct {
+	RequestID string
+	Operation string // of [Operations]; "" if the request asks for none
+	Bucket    string
+	Key       string
+	AccessKey string // "" not known, or anonymous
+	Remote    string // the request's RemoteAddr
+	Method    string
+	Status    int
+	Code      string        // of the error; "" none
+	In        int64         // bytes of the body that were read
+	Out       int64         // bytes of the answer's body that were written
+	Duration  time.Duration // by the handler's clock
+	Err       error         // what was behind the error; nil none
+}
+
+// Limits bounds what one request may have.
+type Limits struct {
+	Headers      int   // header lines; 0: 200
+	XMLBytes     int64 // of a document; 0: 4 MiB
+	XMLElements  int   // 0: 100,000
+	DeleteKeys   int   // keys of one DeleteObjects; 0: 1,000
+	PutBytes     int64 // of one PUT or part; 0: 5 GiB
+	MinPartBytes int64 // of a part that is not the last; 0: 5 MiB; negative: none
+	Metadata     int64 // bytes of x-amz-meta-: names and values; 0: 2 KiB
+}
+
+const (
+	xmlDepth      = 8
+	maxPage       = 1000 // entries of one answer of a listing
+	maxPartNumber = 10_000
+)
+
+// fill gives the options with every default in its place, or all that is wrong
+// with them.
+func (o *Options) fill(store Store) (*Options, error) {
+	var filled Options
+	if o != nil {
+		filled = *o
+	}
+	var errs []error
+	if filled.Authenticator == nil {
+		errs = append(errs, errors.New("s3api: an Authenticator is needed: there are no default credentials"))
+	}
+	if filled.Authorizer == nil {
+		both, ok := filled.Authenticator.(Authorizer)
+		if !ok {
+			errs = append(errs, errors.New("s3api: an Authorizer is needed: nothing is allowed by default"))
+		}
+		filled.Authorizer = both
+	}
+	if filled.Directory == nil {
+		filled.Directory, _ = filled.Authorizer.(Directory)
+	}
+	filled.TrustedProxies = slices.Clone(filled.TrustedProxies)
+	filled.Ownership = cmp.Or(filled.Ownership, BucketOwnerEnforced)
+	if !regime.Ownership(filled.Ownership).Valid() {
+		errs = append(errs, fmt.Errorf("s3api: there is no ownership %q", filled.Ownership))
+	}
+	if store == nil {
+		errs = append(errs, errors.New("s3api: a store is needed"))
+	} else if filled.Clock == nil {
+		filled.Clock = store.Now
+	}
+	filled.Prefix = strings.TrimSuffix(filled.Prefix, "/")
+	if filled.Prefix != "" && filled.Prefix[0] != '/' {
+		errs = append(errs, fmt.Errorf("s3api: the prefix %q does not begin with a slash", filled.Prefix))
+	}
+	filled.Domains = slices.Clone(filled.Domains)
+	for i, domain := range filled.Domains {
+		filled.Domains[i] = strings.ToLower(strings.Trim(domain, "."))
+		if filled.Domains[i] == "" || strings.ContainsAny(domain, "/:") {
+			errs = append(errs, fmt.Errorf("s3api: the domain %q is no name of a host", domain))
+		}
+	}
+	slices.SortStableFunc(filled.Domains, func(a, b string) int { return len(b) - len(a) })
+	filled.Patience = cmp.Or(filled.Patience, time.Minute)
+	if filled.Logger == nil {
+		filled.Logger = slog.New(slog.DiscardHandler)
+	}
+	filled.Region = cmp.Or(filled.Region, DefaultRegion)
+	l := &filled.Limits
+	if min(int64(l.Headers), l.XMLBytes, int64(l.XMLElements), int64(l.DeleteKeys), l.PutBytes, l.Metadata) < 0 {
+		errs = append(errs, errors.New("s3api: a limit is negative"))
+	}
+	l.Headers = cmp.Or(l.Headers, 200)
+	l.XMLBytes = cmp.Or(l.XMLBytes, 4<<20)
+	l.XMLElements = cmp.Or(l.XMLElements, 100_000)
+	l.DeleteKeys = cmp.Or(l.DeleteKeys, 1000)
+	l.PutBytes = cmp.Or(l.PutBytes, 5<<30)
+	l.MinPartBytes = max(0, cmp.Or(l.MinPartBytes, 5<<20))
+	l.Metadata = cmp.Or(l.Metadata, 2<<10)
+	return &filled, errors.Join(errs...)
 }

@@ -38,6 +38,8 @@ const (
 	fullKey    = "FULLACCESSKEY"
 	readKey    = "READONLYKEY"
 	unknownKey = "UNKNOWNKEY"
+	altKey     = "ALTACCESSKEY" // of another account
+	altAccount = "222222222222"
 	canary     = "canary/secret+that=is/nowhere"
 	host       = "s3.test"
 	bucket     = "bucket"
@@ -68,6 +70,8 @@ func newHarness(t testing.TB, change func(*s3api.Options), wrap func(*sherd.Stor
 	keys, err := s3api.NewCredentials(
 		s3api.Credential{AccessKey: fullKey, SecretKey: canary, Access: s3api.FullAccess},
 		s3api.Credential{AccessKey: readKey, SecretKey: canary + "2", Access: s3api.ReadOnly},
+		s3api.Credential{AccessKey: altKey, SecretKey: canary + "3", Access: s3api.FullAccess, Identity: s3api.Identity{
+			Account: altAccount, DisplayName: "alt", Email: "alt@example.org"}},
 	)
 	require.NoError(t, err)
 	options := &s3api.Options{
@@ -121,6 +125,7 @@ type request struct {
 	secret       string // "": the key's own
 	at           time.Time
 	expires      int                 // seconds of a presigned request; 0: 60
+	payload      string              // the payload mode that is signed; "": the style's
 	unsigned     []string            // lower-case headers that are sent and not signed
 	tamper       func(*http.Request) // after signing
 	tamperBody   func(encoded []byte) []byte
@@ -132,12 +137,17 @@ func secretOf(key string) string {
 		return canary
 	case readKey:
 		return canary + "2"
+	case altKey:
+		return canary + "3"
 	default:
 		return "nobody's"
 	}
 }
 
 func (q request) mode() string {
+	if q.payload != "" {
+		return q.payload
+	}
 	switch q.style {
 	case byHeader:
 		sum := sha256.Sum256([]byte(q.body))
@@ -307,7 +317,7 @@ func (h *harness) send(r *http.Request) answer {
 	h.t.Helper()
 	w := httptest.NewRecorder()
 	h.handler.ServeHTTP(w, r.WithContext(h.t.Context()))
-	a := answer{status: w.Code, header: w.Header(), body: w.Body.String()}
+	a := answer{status: w.Code, header: w.Result().Header, body: w.Body.String()} // what is set later is not sent
 	if a.status >= 400 && a.body != "" {
 		var e struct {
 			XMLName   xml.Name `xml:"Error"`

@@ -95,14 +95,9 @@ func withoutChunked(encodings string) string {
 // checkUnbuilt refuses headers that would have to change what is stored, and
 // can't yet: to ignore them would be to lie.
 func (c *call) checkUnbuilt() error {
-	for name, values := range c.Header {
-		switch {
-		case strings.HasPrefix(name, "X-Amz-Server-Side-Encryption"),
-			strings.HasPrefix(name, "X-Amz-Copy-Source-Server-Side-Encryption"):
+	for name := range c.Header {
+		if strings.HasPrefix(name, "X-Amz-Server-Side-Encryption") || strings.HasPrefix(name, "X-Amz-Copy-Source-Server-Side-Encryption") {
 			return fail("NotImplemented").with("Header", name)
-		case strings.HasPrefix(name, "X-Amz-Grant-"),
-			name == "X-Amz-Acl" && values[0] != "private" && values[0] != "bucket-owner-full-control":
-			return fail("AccessControlListNotSupported")
 		}
 	}
 	return nil
@@ -120,7 +115,10 @@ func (c *call) putOptions() (*sherd.PutOptions, error) {
 	}
 	o := &sherd.PutOptions{
 		ContentType: d.contentType, Headers: d.headers, Metadata: d.metadata,
-		MD5: true, Owner: c.Identity.ID, Verify: c.finish,
+		MD5: true, Verify: c.finish,
+	}
+	if o.Owner, o.Access, err = c.newAccess(); err != nil {
+		return nil, err
 	}
 	if o.Tags, err = parseTags(c.Header.Get("X-Amz-Tagging")); err != nil {
 		return nil, err
@@ -131,17 +129,13 @@ func (c *call) putOptions() (*sherd.PutOptions, error) {
 	if o.Retention, o.LegalHold, err = c.lockState(); err != nil {
 		return nil, err
 	}
-	o.Conditions, err = writeConditions(c.Header)
-	return o, err
+	o.Conditions = writeConditions(c.Header)
+	return o, nil
 }
 
 // writeConditions reads the conditions of operations that write an object.
-func writeConditions(h http.Header) (sherd.Conditions, error) {
-	out := sherd.Conditions{IfMatch: listed(h, "If-Match"), IfNoneMatch: listed(h, "If-None-Match")}
-	if out.IfNoneMatch != "" && out.IfNoneMatch != "*" {
-		return out, fail("NotImplemented").with("Header", "If-None-Match")
-	}
-	return out, nil
+func writeConditions(h http.Header) sherd.Conditions {
+	return sherd.Conditions{IfMatch: listed(h, "If-Match"), IfNoneMatch: listed(h, "If-None-Match")}
 }
 
 // headerNumber reads a header that counts something: from 0, at most the most,
@@ -248,7 +242,7 @@ func (c *call) checksums() (*sherd.ChecksumRequest, error) {
 	announced := c.Header.Get("X-Amz-Sdk-Checksum-Algorithm")
 	if announced != "" {
 		if _, err := checksum.ParseAlgorithm(strings.ToUpper(announced)); err != nil {
-			return nil, fail("InvalidRequest").saying("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+			return nil, fail("InvalidRequest").saying("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128]")
 		}
 	}
 	if len(names) == 0 {
@@ -277,11 +271,26 @@ func (c *call) checksums() (*sherd.ChecksumRequest, error) {
 	return request, nil
 }
 
+// storedChecksums is checksums for what is stored: as on S3 it has at least a
+// CRC64NVME, whatever it came with.
+func (c *call) storedChecksums() (*sherd.ChecksumRequest, error) {
+	request, err := c.checksums()
+	if request == nil && err == nil {
+		request = checksumOf(checksum.CRC64NVME)
+	}
+	return request, err
+}
+
+// checksumOf asks for a checksum that nobody sent.
+func checksumOf(algorithm checksum.Algorithm) *sherd.ChecksumRequest {
+	return &sherd.ChecksumRequest{Algorithms: []checksum.Algorithm{algorithm}}
+}
+
 // parseSum reads the value of a header or trailer of the whole body.
 func parseSum(name, value string) (sherd.Checksum, error) {
 	sum, err := checksum.ParseSum(algorithmOf(name), value)
 	if err != nil || sum.Type != checksum.FullObject {
-		return sherd.Checksum{}, fail("InvalidRequest").saying("Value for " + name + " header is invalid.")
+		return sherd.Checksum{}, fail("BadDigest").saying("Value for " + name + " header is invalid.")
 	}
 	return sum, nil
 }
@@ -316,6 +325,9 @@ func (c *call) small() ([]byte, error) {
 // smallWithoutChecksum is small where the headers with checksums mean something
 // else than the body.
 func (c *call) smallWithoutChecksum() ([]byte, error) {
+	if c.whole != nil {
+		return *c.whole, nil
+	}
 	wanted, err := c.contentMD5()
 	if err != nil {
 		return nil, err
@@ -332,6 +344,7 @@ func (c *call) smallWithoutChecksum() ([]byte, error) {
 			return nil, fail("BadDigest")
 		}
 	}
+	c.whole = &data
 	return data, nil
 }
 

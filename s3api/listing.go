@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sherd-storage/sherd"
+	"github.com/sherd-storage/sherd/s3api/internal/regime"
 	"github.com/sherd-storage/sherd/s3api/internal/wire"
 )
 
@@ -27,8 +28,11 @@ func (c *call) newPage(limitName string) (page, error) {
 		return p, fail("InvalidArgument").saying("Invalid Encoding Method specified in Request").
 			with("ArgumentName", "encoding-type").with("ArgumentValue", p.encodingType)
 	}
-	if c.Header.Get("X-Amz-Optional-Object-Attributes") != "" {
-		return p, fail("NotImplemented").with("Header", "x-amz-optional-object-attributes")
+	// No object is archived, so the one attribute that there is, RestoreStatus, is
+	// nowhere to be given.
+	if wanted := c.Header.Get("X-Amz-Optional-Object-Attributes"); wanted != "" && wanted != "RestoreStatus" {
+		return p, fail("InvalidArgument").saying("Invalid attribute name specified").
+			with("ArgumentName", "x-amz-optional-object-attributes").with("ArgumentValue", wanted)
 	}
 	var err error
 	p.limit, err = c.number(limitName, maxPage, maxPage)
@@ -60,13 +64,15 @@ type contents struct {
 }
 
 // contents reads one page behind a key.
-func (c *call) contents(p page, after string, owner *wire.Owner) (contents, error) {
+func (c *call) contents(p page, after string, owners *owners) (contents, error) {
 	var out contents
 	if p.limit == 0 {
 		_, err := c.store.StatBucket(c.ctx(), c.bucket)
 		return out, err
 	}
-	options := &sherd.ListOptions{Prefix: p.prefix, Delimiter: p.delimiter, StartAfter: rolledUp(p.prefix, p.delimiter, after)}
+	options := &sherd.ListOptions{
+		Prefix: p.prefix, Delimiter: p.delimiter, StartAfter: rolledUp(p.prefix, p.delimiter, after), Details: owners.differ(),
+	}
 	for info, err := range c.store.List(c.ctx(), c.bucket, options) {
 		if err != nil {
 			return out, err
@@ -80,6 +86,10 @@ func (c *call) contents(p page, after string, owner *wire.Owner) (contents, erro
 			out.prefixes = append(out.prefixes, wire.Prefix{Prefix: p.text(info.Key)})
 			continue
 		}
+		owner, err := owners.of(info.Owner, info.Access)
+		if err != nil {
+			return out, err
+		}
 		out.objects = append(out.objects, wire.Object{
 			Key: p.text(info.Key), LastModified: wire.Stamp(info.Modified), ETag: wire.Quote(info.ETag),
 			Size: info.Size, StorageClass: storageClassName(info.StorageClass), Owner: owner,
@@ -88,14 +98,38 @@ func (c *call) contents(p page, after string, owner *wire.Owner) (contents, erro
 	return out, nil
 }
 
-// bucketOwner owns every object of the bucket, whoever wrote it: ownership is
-// enforced.
-func (c *call) bucketOwner() (*wire.Owner, error) {
-	info, err := c.store.StatBucket(c.ctx(), c.bucket)
+// owners says whose the objects of a bucket are. Nil: it is not to be told.
+type owners struct {
+	*call
+	bucket *regime.Bucket
+	all    *wire.Owner // the bucket's owner
+}
+
+func (c *call) owners() (*owners, error) {
+	bucket, err := c.thisAccess()
 	if err != nil {
 		return nil, err
 	}
-	return &wire.Owner{ID: info.Owner}, nil
+	return &owners{c, bucket, pointer(c.ownerOf(bucket.Info.Owner))}, nil
+}
+
+// differ says whether objects may be others' than the bucket's owner's.
+func (o *owners) differ() bool { return o != nil && o.bucket.Lists() }
+
+// of gives the owner of what somebody wrote: that is he, unless the bucket's owner
+// owns all, or was given it.
+func (o *owners) of(writer string, document []byte) (*wire.Owner, error) {
+	if o == nil {
+		return nil, nil
+	}
+	list, err := o.listOf(writer, document, o.bucket)
+	switch {
+	case err != nil:
+		return nil, err
+	case list.Owner == o.bucket.Info.Owner:
+		return o.all, nil
+	}
+	return pointer(o.ownerOf(list.Owner)), nil
 }
 
 func (c *call) listObjects() error {
@@ -103,7 +137,7 @@ func (c *call) listObjects() error {
 	if err != nil {
 		return err
 	}
-	owner, err := c.bucketOwner()
+	owner, err := c.owners()
 	if err != nil {
 		return err
 	}
@@ -128,9 +162,9 @@ func (c *call) listObjectsV2() error {
 	if err != nil {
 		return err
 	}
-	var owner *wire.Owner
+	var owner *owners
 	if c.query.Get("fetch-owner") == "true" {
-		if owner, err = c.bucketOwner(); err != nil {
+		if owner, err = c.owners(); err != nil {
 			return err
 		}
 	}
@@ -143,11 +177,11 @@ func (c *call) listObjectsV2() error {
 	if c.query.Has("continuation-token") {
 		given := c.query.Get("continuation-token")
 		result.ContinuationToken = pointer(given)
-		if after, err = parseToken(given); err != nil {
-			return err
+		if given != "" {
+			after, err = parseToken(given)
 		}
-		if given == "" {
-			return fail("InvalidArgument").saying("The continuation token provided is incorrect").with("ArgumentName", "continuation-token")
+		if err != nil {
+			return err
 		}
 	}
 	found, err := c.contents(p, after, owner)
@@ -167,7 +201,7 @@ func (c *call) listVersions() error {
 	if err != nil {
 		return err
 	}
-	owner, err := c.bucketOwner()
+	owner, err := c.owners()
 	if err != nil {
 		return err
 	}
@@ -182,7 +216,7 @@ func (c *call) listVersions() error {
 	if p.limit == 0 {
 		return c.answer(result)
 	}
-	options := &sherd.ListVersionsOptions{Prefix: p.prefix, Delimiter: p.delimiter}
+	options := &sherd.ListVersionsOptions{Prefix: p.prefix, Delimiter: p.delimiter, Details: owner.differ()}
 	options.KeyMarker, options.VersionMarker = p.behind(keyMarker, versionMarker)
 	var last sherd.ObjectInfo
 	for info, err := range c.store.ListVersions(c.ctx(), c.bucket, options) {
@@ -201,7 +235,11 @@ func (c *call) listVersions() error {
 			result.CommonPrefixes = append(result.CommonPrefixes, wire.Prefix{Prefix: p.text(info.Key)})
 			continue
 		}
-		result.Versions = append(result.Versions, p.version(&info, owner))
+		whose, err := owner.of(info.Owner, info.Access)
+		if err != nil {
+			return err
+		}
+		result.Versions = append(result.Versions, p.version(&info, whose))
 	}
 	return c.answer(result)
 }

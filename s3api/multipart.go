@@ -32,7 +32,7 @@ func (c *call) createUpload() error {
 	}
 	o := &sherd.UploadOptions{
 		ContentType: put.ContentType, Headers: put.Headers, Metadata: put.Metadata, Tags: put.Tags,
-		Retention: put.Retention, LegalHold: put.LegalHold, StorageClass: put.StorageClass, Owner: put.Owner,
+		Retention: put.Retention, LegalHold: put.LegalHold, StorageClass: put.StorageClass, Owner: put.Owner, Access: put.Access,
 	}
 	if name := c.Header.Get("X-Amz-Checksum-Algorithm"); name != "" {
 		if o.ChecksumAlgorithm, err = checksum.ParseAlgorithm(strings.ToUpper(name)); err != nil {
@@ -98,9 +98,9 @@ func (c *call) uploadPart() error {
 		return err
 	}
 	switch algorithm := upload.ChecksumAlgorithm; {
-	case algorithm == checksum.None:
 	case o.Checksum == nil:
-		o.Checksum = &sherd.ChecksumRequest{Algorithms: []sherd.ChecksumAlgorithm{algorithm}}
+		o.Checksum = checksumOf(cmp.Or(algorithm, checksum.CRC64NVME))
+	case algorithm == checksum.None:
 	case o.Checksum.Algorithms[0] != algorithm:
 		return fail("InvalidRequest").saying("Checksum Type mismatch occurred, expected checksum Type: " +
 			strings.ToLower(algorithm.String()) + ", actual checksum Type: " + strings.ToLower(o.Checksum.Algorithms[0].String()))
@@ -141,13 +141,10 @@ func (c *call) completeUpload() error {
 		return err
 	}
 	c.versions(&info)
-	scheme := "http://"
-	if c.r.TLS != nil {
-		scheme = "https://"
-	}
+	c.expires(&info)
 	return c.answer(&wire.CompleteUpload{
 		Namespace: wire.Namespace, Bucket: c.bucket, Key: c.key, ETag: wire.Quote(info.ETag),
-		Location: scheme + c.r.Host + c.opt.Prefix + c.inPath() + "/" + sigv4.Escape(c.key, true), Sums: sumsOf(info.Checksums),
+		Location: c.bucketURL() + "/" + sigv4.Escape(c.key, true), Sums: sumsOf(info.Checksums),
 	})
 }
 
@@ -180,11 +177,7 @@ func (c *call) completedParts() ([]sherd.CompletedPart, error) {
 // completeOptions reads what the object must be, which the headers with
 // checksums mean here.
 func (c *call) completeOptions(parts int) (*sherd.CompleteOptions, error) {
-	o := &sherd.CompleteOptions{MinPartBytes: c.opt.Limits.MinPartBytes}
-	var err error
-	if o.Conditions, err = writeConditions(c.Header); err != nil {
-		return nil, err
-	}
+	o := &sherd.CompleteOptions{MinPartBytes: c.opt.Limits.MinPartBytes, Conditions: writeConditions(c.Header)}
 	for name, values := range c.Header {
 		algorithm := algorithmOf(strings.ToLower(name))
 		if algorithm == checksum.None {
@@ -213,17 +206,31 @@ func (c *call) completeOptions(parts int) (*sherd.CompleteOptions, error) {
 // completedBefore says whether the object at the key is the one that the same
 // request made before: a client that did not get the answer asks again.
 func (c *call) completedBefore(parts []sherd.CompletedPart) (sherd.ObjectInfo, bool) {
+	etags := make([]string, len(parts))
+	for i := range parts {
+		etags[i] = parts[i].ETag
+	}
+	whole, ok := etagOfParts(etags)
+	if !ok {
+		return sherd.ObjectInfo{}, false
+	}
+	info, err := c.store.Stat(c.ctx(), c.bucket, c.key, nil)
+	return info, err == nil && info.ETag == whole
+}
+
+// etagOfParts is the ETag of an object from those of its parts (S3, API reference,
+// CompleteMultipartUpload), false where one of them is no MD5.
+func etagOfParts(etags []string) (string, bool) {
 	var sums []byte
-	for _, part := range parts {
-		sum, err := hex.DecodeString(part.ETag)
+	for _, etag := range etags {
+		sum, err := hex.DecodeString(etag)
 		if err != nil || len(sum) != md5.Size {
-			return sherd.ObjectInfo{}, false
+			return "", false
 		}
 		sums = append(sums, sum...)
 	}
 	whole := md5.Sum(sums)
-	info, err := c.store.Stat(c.ctx(), c.bucket, c.key, nil)
-	return info, err == nil && info.ETag == hex.EncodeToString(whole[:])+"-"+strconv.Itoa(len(parts))
+	return hex.EncodeToString(whole[:]) + "-" + strconv.Itoa(len(etags)), true
 }
 
 func (c *call) abortUpload() error {
@@ -256,9 +263,16 @@ func (c *call) listParts() error {
 	if err != nil {
 		return err
 	}
-	owner := wire.Owner{ID: upload.Owner}
+	owners, err := c.owners()
+	if err != nil {
+		return err
+	}
+	owner, err := owners.of(upload.Owner, upload.Access)
+	if err != nil {
+		return err
+	}
 	result := &wire.ListParts{
-		Namespace: wire.Namespace, Bucket: c.bucket, Key: p.text(c.key), UploadID: upload.ID, Initiator: owner, Owner: owner,
+		Namespace: wire.Namespace, Bucket: c.bucket, Key: p.text(c.key), UploadID: upload.ID, Initiator: c.ownerOf(upload.Owner), Owner: *owner,
 		StorageClass: storageClassName(upload.StorageClass), PartNumberMarker: after, MaxParts: limit, EncodingType: p.encodingType,
 	}
 	if upload.ChecksumAlgorithm != checksum.None {
@@ -308,6 +322,10 @@ func (c *call) listUploads() error {
 		}
 		return c.answer(result)
 	}
+	owners, err := c.owners()
+	if err != nil {
+		return err
+	}
 	options := &sherd.ListUploadsOptions{Prefix: p.prefix, Delimiter: p.delimiter}
 	options.KeyMarker, options.UploadMarker = p.behind(keyMarker, uploadMarker)
 	var last sherd.Upload
@@ -324,16 +342,19 @@ func (c *call) listUploads() error {
 			result.CommonPrefixes = append(result.CommonPrefixes, wire.Prefix{Prefix: p.text(upload.Key)})
 			continue
 		}
-		result.Uploads = append(result.Uploads, p.upload(&upload))
+		owner, err := owners.of(upload.Owner, upload.Access)
+		if err != nil {
+			return err
+		}
+		result.Uploads = append(result.Uploads, p.upload(&upload, c.ownerOf(upload.Owner), *owner))
 	}
 	return c.answer(result)
 }
 
 // upload is one upload as the answer has it.
-func (p page) upload(upload *sherd.Upload) wire.Upload {
-	owner := wire.Owner{ID: upload.Owner}
+func (p page) upload(upload *sherd.Upload, initiator, owner wire.Owner) wire.Upload {
 	out := wire.Upload{
-		Key: p.text(upload.Key), UploadID: upload.ID, Initiator: owner, Owner: owner,
+		Key: p.text(upload.Key), UploadID: upload.ID, Initiator: initiator, Owner: owner,
 		StorageClass: storageClassName(upload.StorageClass), Initiated: wire.Stamp(upload.Begun),
 	}
 	if upload.ChecksumAlgorithm != checksum.None {

@@ -114,19 +114,18 @@ func TestCompletionsThatAreRefused(t *testing.T) {
 		body, code string
 		header     map[string]string
 	}{
-		"nothing":             {"", "MalformedXML", nil},
-		"no parts":            {listOf(), "MalformedXML", nil},
-		"another document":    {"<Delete/>", "MalformedXML", nil},
-		"another part":        {listOf("other"), "InvalidPart", nil},
-		"missing part":        {listOf("first", "second", "third"), "InvalidPart", nil},
-		"no ETag":             {"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>", "InvalidPart", nil},
-		"part 0":              {strings.Replace(first, ">1<", ">0<", 1), "InvalidPart", nil},
-		"out of order":        {strings.Replace(strings.Replace(second, ">1<", ">3<", 1), ">2<", ">1<", 1), "InvalidPartOrder", nil},
-		"other size":          {second, "InvalidArgument", map[string]string{"X-Amz-Mp-Object-Size": "10"}},
-		"size is no number":   {second, "InvalidArgument", map[string]string{"X-Amz-Mp-Object-Size": "x"}},
-		"condition":           {second, "NoSuchKey", map[string]string{"If-Match": `"x"`}},
-		"condition not built": {second, "NotImplemented", map[string]string{"If-None-Match": `"x"`}},
-		"bad checksum":        {second, "InvalidRequest", map[string]string{trailer: "!"}},
+		"nothing":           {"", "MalformedXML", nil},
+		"no parts":          {listOf(), "MalformedXML", nil},
+		"another document":  {"<Delete/>", "MalformedXML", nil},
+		"another part":      {listOf("other"), "InvalidPart", nil},
+		"missing part":      {listOf("first", "second", "third"), "InvalidPart", nil},
+		"no ETag":           {"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>", "InvalidPart", nil},
+		"part 0":            {strings.Replace(first, ">1<", ">0<", 1), "InvalidPart", nil},
+		"out of order":      {strings.Replace(strings.Replace(second, ">1<", ">3<", 1), ">2<", ">1<", 1), "InvalidPartOrder", nil},
+		"other size":        {second, "InvalidArgument", map[string]string{"X-Amz-Mp-Object-Size": "10"}},
+		"size is no number": {second, "InvalidArgument", map[string]string{"X-Amz-Mp-Object-Size": "x"}},
+		"condition":         {second, "NoSuchKey", map[string]string{"If-Match": `"x"`}},
+		"bad checksum":      {second, "BadDigest", map[string]string{trailer: "!"}},
 	} {
 		a := h.do(request{method: "POST", path: "/bucket/big?uploadId=" + id, body: c.body, header: c.header})
 		require.Equal(t, c.code, a.code, "%s: %s", name, a.body)

@@ -1,7 +1,7 @@
 package s3api
 
 import (
-	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +25,7 @@ func (c *call) putObject() error {
 	if o.ContentMD5, err = c.contentMD5(); err != nil {
 		return err
 	}
-	if o.Checksum, err = c.checksums(); err != nil {
+	if o.Checksum, err = c.storedChecksums(); err != nil {
 		return err
 	}
 	info, err := c.store.Put(c.ctx(), c.bucket, c.key, c.Body, c.Size, o)
@@ -34,6 +34,7 @@ func (c *call) putObject() error {
 	}
 	identify(c.w.Header(), &info)
 	setChecksums(c.w.Header(), info.Checksums)
+	c.expires(&info)
 	return c.empty(http.StatusOK)
 }
 
@@ -110,6 +111,9 @@ func (c *call) getObject() error {
 		return c.unreadable(err, Resource{c.bucket, c.key, o.VersionID})
 	}
 	defer object.Close()
+	if err := c.confirm(&object.Info, Resource{c.bucket, c.key, o.VersionID}); err != nil {
+		return err
+	}
 	c.w.WriteHeader(c.present(&object.Info, o, object.Offset, object.Length))
 	n, err := io.Copy(c.w, object)
 	if err == nil && n != object.Length {
@@ -149,6 +153,9 @@ func (c *call) headObject() error {
 			return err
 		}
 	}
+	if err := c.confirm(&info, resource); err != nil {
+		return err
+	}
 	c.w.WriteHeader(c.present(&info, o, offset, length))
 	return nil
 }
@@ -170,6 +177,7 @@ func (c *call) stale(o *sherd.GetOptions, info *sherd.ObjectInfo) bool {
 func (c *call) present(info *sherd.ObjectInfo, o *sherd.GetOptions, offset, length int64) int {
 	h := c.w.Header()
 	describe(h, info)
+	c.expires(info)
 	for _, name := range overridable() {
 		if value := c.query.Get("response-" + strings.ToLower(name)); value != "" {
 			h.Set(name, value)
@@ -179,16 +187,52 @@ func (c *call) present(info *sherd.ObjectInfo, o *sherd.GetOptions, offset, leng
 	if o.Part > 0 && info.Parts > 0 {
 		h.Set("X-Amz-Mp-Parts-Count", strconv.Itoa(info.Parts))
 	}
+	if strings.EqualFold(c.Header.Get("X-Amz-Checksum-Mode"), "ENABLED") {
+		c.setSumsOfRead(info, o, offset, length)
+	}
 	if o.Range == nil && o.Part == 0 {
-		if strings.EqualFold(c.Header.Get("X-Amz-Checksum-Mode"), "ENABLED") {
-			setChecksums(h, info.Checksums)
-		}
 		return http.StatusOK
 	}
 	if length > 0 { // no range says that there is nothing, as in a part without bytes
 		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, offset+length-1, info.Size))
 	}
 	return http.StatusPartialContent
+}
+
+// setSumsOfRead gives the checksums of what is read: the object or one part of it. A
+// range has none. Those of a part are said to be of the type of the object's, as on S3.
+func (c *call) setSumsOfRead(info *sherd.ObjectInfo, o *sherd.GetOptions, offset, length int64) {
+	switch {
+	case o.Part == 0 && o.Range == nil, o.Part == 1 && info.Parts == 0:
+		setChecksums(c.w.Header(), info.Checksums)
+	case o.Part > 0 && len(info.Checksums) > 0:
+		setChecksums(c.w.Header(), c.sumsOfPart(info, o.Part, offset, length))
+		c.w.Header().Set(checksumPrefix+"type", info.Checksums[0].Type.String())
+	}
+}
+
+// sumsOfPart finds the checksums of a part that lies there. An object that took the
+// place of the one that is read has none to give.
+func (c *call) sumsOfPart(info *sherd.ObjectInfo, number int, offset, length int64) []sherd.Checksum {
+	lister, ok := c.store.(PartLister)
+	if !ok {
+		return nil
+	}
+	parts, err := lister.ObjectParts(c.ctx(), c.bucket, c.key, &sherd.GetOptions{VersionID: info.VersionID})
+	if err != nil {
+		return nil
+	}
+	etags, at, found := make([]string, len(parts)), int64(0), []sherd.Checksum(nil)
+	for i := range parts {
+		if etags[i] = parts[i].ETag; parts[i].Number == number && at == offset && parts[i].Size == length {
+			found = parts[i].Checksums
+		}
+		at += parts[i].Size
+	}
+	if whole, ok := etagOfParts(etags); !ok || whole != info.ETag {
+		return nil
+	}
+	return found
 }
 
 // overridable headers are replaced by those that the query wants in their place.
@@ -218,7 +262,7 @@ func (c *call) unreadable(err error, of Resource) error {
 	info := foundBy(err)
 	switch {
 	case answer.Status() == http.StatusNotFound && !errors.Is(err, sherd.ErrNoSuchBucket) &&
-		c.allow("s3:ListBucket", Resource{Bucket: of.Bucket}) != nil:
+		!c.mayList(of):
 		return fail("AccessDenied") // who may not list may not learn what is missing
 	case errors.Is(err, sherd.ErrNoSuchKey):
 		answer.with("Key", of.Key)
@@ -314,101 +358,94 @@ func deleteConditions(etag, modified, size string) (sherd.DeleteConditions, erro
 	return out, nil
 }
 
-// deleteObjects is authorized key by key.
-func (c *call) deleteObjects() error {
-	if len(c.Header.Values("Content-Md5")) == 0 {
-		request, err := c.checksums()
-		if err != nil {
+// PartLister is a store that knows of which parts an object was completed.
+type PartLister interface {
+	ObjectParts(ctx context.Context, bucket, key string, o *sherd.GetOptions) ([]sherd.PartInfo, error)
+}
+
+// getObjectAttributes tells what x-amz-object-attributes asks for.
+func (c *call) getObjectAttributes() error {
+	wanted, err := attributes(c.Header)
+	if err != nil {
+		return err
+	}
+	limit, err := headerNumber(c.Header, "X-Amz-Max-Parts", maxPage, maxPage)
+	if err != nil {
+		return err
+	}
+	after, err := headerNumber(c.Header, "X-Amz-Part-Number-Marker", 0, maxPartNumber)
+	if err != nil {
+		return err
+	}
+	info, err := c.version()
+	if err != nil {
+		return err
+	}
+	c.w.Header().Set("Last-Modified", info.Modified.UTC().Format(http.TimeFormat))
+	out := &wire.ObjectAttributes{Namespace: wire.Namespace}
+	if wanted["ETag"] {
+		out.ETag = info.ETag
+	}
+	if wanted["StorageClass"] {
+		out.StorageClass = storageClassName(info.StorageClass)
+	}
+	if wanted["ObjectSize"] {
+		out.Size = &info.Size
+	}
+	if sums := sumsOf(info.Checksums); wanted["Checksum"] && sums != (wire.Sums{}) {
+		out.Checksum = &sums
+	}
+	if wanted["ObjectParts"] && info.Parts > 0 {
+		if out.Parts, err = c.objectParts(&info, limit, after); err != nil {
 			return err
 		}
-		if request == nil {
-			return fail("InvalidRequest").saying("Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+	}
+	return c.answer(out)
+}
+
+// attributes reads the names of what is asked for.
+func attributes(h http.Header) (map[string]bool, error) {
+	wanted := map[string]bool{}
+	for name := range strings.SplitSeq(listed(h, "X-Amz-Object-Attributes"), ",") {
+		switch name = strings.TrimSpace(name); name {
+		case "ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize":
+			wanted[name] = true
+		case "":
+		default:
+			return nil, fail("InvalidArgument").saying("Invalid attribute name specified.").with("ArgumentName", "x-amz-object-attributes")
 		}
 	}
-	var wanted wire.Delete
-	if err := c.document(&wanted); err != nil {
-		return err
+	if len(wanted) == 0 {
+		return nil, fail("InvalidRequest").saying("The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
 	}
-	if n := len(wanted.Objects); n == 0 || n > c.opt.Limits.DeleteKeys {
-		return fail("MalformedXML")
+	return wanted, nil
+}
+
+// objectParts describes the parts of an object, at most so many after one. As on
+// S3, which parts there are is told only of objects whose parts have checksums.
+func (c *call) objectParts(info *sherd.ObjectInfo, limit, after int) (*wire.ObjectParts, error) {
+	out := &wire.ObjectParts{Count: info.Parts}
+	lister, ok := c.store.(PartLister)
+	if !ok || len(info.Checksums) == 0 {
+		return out, nil
 	}
-	result := &wire.DeleteResult{Namespace: wire.Namespace}
-	var targets []sherd.DeleteTarget
-	for _, one := range wanted.Objects {
-		target, err := c.deleteTarget(&one)
-		if err != nil {
-			result.Errors = append(result.Errors, c.deleteFailure(one.Key, one.VersionID, err))
+	parts, err := lister.ObjectParts(c.ctx(), c.bucket, c.key, &sherd.GetOptions{VersionID: info.VersionID})
+	if err != nil {
+		return nil, err
+	}
+	next, truncated := after, false
+	for _, part := range parts {
+		if part.Number <= after || limit == 0 {
 			continue
 		}
-		targets = append(targets, target)
-	}
-	if len(targets) == 0 {
-		return c.answer(result)
-	}
-	if _, err := c.store.StatBucket(c.ctx(), c.bucket); err != nil {
-		return err
-	}
-	for i, outcome := range c.store.DeleteMany(c.ctx(), c.bucket, targets) {
-		target := &targets[i]
-		switch {
-		case outcome.Err != nil:
-			result.Errors = append(result.Errors, c.deleteFailure(target.Key, target.VersionID, outcome.Err))
-		case !wanted.Quiet:
-			result.Deleted = append(result.Deleted, deleted(target, outcome.DeleteResult))
+		if truncated = len(out.Parts) == limit; truncated {
+			break
 		}
+		one := wire.AttributePart{PartNumber: part.Number, Size: part.Size, Sums: sumsOf(part.Checksums)}
+		one.Type = ""
+		out.Parts = append(out.Parts, one)
+		next = part.Number
 	}
-	return c.answer(result)
-}
-
-// deleteTarget authorizes and checks one key.
-func (c *call) deleteTarget(one *wire.DeleteTarget) (sherd.DeleteTarget, error) {
-	target := sherd.DeleteTarget{Key: one.Key}
-	action := "s3:DeleteObject"
-	if one.VersionID != "" {
-		action = "s3:DeleteObjectVersion"
-	}
-	if err := c.allow(action, Resource{Bucket: c.bucket, Key: one.Key, VersionID: one.VersionID}); err != nil {
-		return target, err
-	}
-	if one.ETag != "" && one.ETag != "*" || one.LastModifiedTime != "" || one.Size != nil {
-		if err := c.allow(readAction(one.VersionID != ""), Resource{Bucket: c.bucket, Key: one.Key, VersionID: one.VersionID}); err != nil {
-			return target, err
-		}
-	}
-	if c.bypass() {
-		if err := c.allow("s3:BypassGovernanceRetention", Resource{Bucket: c.bucket, Key: one.Key, VersionID: one.VersionID}); err != nil {
-			return target, err
-		}
-	}
-	switch ok, long := wire.ValidKey(one.Key); {
-	case long:
-		return target, fail("KeyTooLongError")
-	case !ok:
-		return target, fail("InvalidArgument")
-	}
-	size := ""
-	if one.Size != nil {
-		size = strconv.FormatInt(*one.Size, 10)
-	}
-	conditions, err := deleteConditions(one.ETag, one.LastModifiedTime, size)
-	target.DeleteOptions = sherd.DeleteOptions{VersionID: one.VersionID, Bypass: c.bypass(), Conditions: conditions}
-	return target, err
-}
-
-func (c *call) deleteFailure(key, versionID string, err error) wire.DeleteFailure {
-	answer := answerTo(err)
-	if answer.Status() >= http.StatusInternalServerError {
-		c.log(answer, answer.Status())
-	}
-	return wire.DeleteFailure{
-		Key: key, VersionID: versionID, Code: answer.Code, Message: cmp.Or(answer.Message, table[answer.Code].message),
-	}
-}
-
-func deleted(target *sherd.DeleteTarget, result sherd.DeleteResult) wire.Deleted {
-	out := wire.Deleted{Key: target.Key, VersionID: target.VersionID, DeleteMarker: result.Marker}
-	if result.Marker {
-		out.DeleteMarkerVersionID = result.VersionID
-	}
-	return out
+	out.IsTruncated, out.MaxParts, out.PartNumberMarker, out.NextPartNumberMarker = &truncated, &limit, &after, &next
+	return out, nil
 }

@@ -52,9 +52,10 @@ func TestHeadersThatAreRefusedRatherThanIgnored(t *testing.T) {
 	for header, code := range map[[2]string]string{
 		{"X-Amz-Server-Side-Encryption", "AES256"}:                      "NotImplemented",
 		{"X-Amz-Server-Side-Encryption-Customer-Algorithm", "AES256"}:   "NotImplemented",
+		{"X-Amz-Acl", "private"}:                                        "AccessControlListNotSupported",
 		{"X-Amz-Acl", "public-read"}:                                    "AccessControlListNotSupported",
 		{"X-Amz-Grant-Read", "id=x"}:                                    "AccessControlListNotSupported",
-		{"X-Amz-Write-Offset-Bytes", "5"}:                               "NotImplemented",
+		{"X-Amz-Write-Offset-Bytes", "5"}:                               "InvalidWriteOffset",
 		{"X-Amz-Storage-Class", "GLACIER"}:                              "InvalidStorageClass",
 		{"X-Amz-Tagging", "a=1&a=2"}:                                    "InvalidTag",
 		{"X-Amz-Tagging", "a=%zz"}:                                      "InvalidArgument",
@@ -64,14 +65,13 @@ func TestHeadersThatAreRefusedRatherThanIgnored(t *testing.T) {
 		{"X-Amz-Object-Lock-Retain-Until-Date", "2040-01-01T00:00:00Z"}: "InvalidArgument",
 		{"X-Amz-Object-Lock-Legal-Hold", "MAYBE"}:                       "InvalidArgument",
 		{"X-Amz-Object-Lock-Legal-Hold", "ON"}:                          "InvalidRequest",
-		{"If-None-Match", `"etag"`}:                                     "NotImplemented",
 		{"X-Amz-Expected-Bucket-Owner", "somebody"}:                     "AccessDenied",
 	} {
 		a := h.do(request{method: "PUT", path: "/bucket/a", body: "x", header: map[string]string{header[0]: header[1]}})
 		require.Equal(t, code, a.code, "%v: %s", header, a.body)
 	}
 	require.Empty(t, h.objects())
-	h.ok(request{method: "PUT", path: "/bucket/a", header: map[string]string{"X-Amz-Acl": "private", "X-Amz-Expected-Bucket-Owner": fullKey}})
+	h.ok(request{method: "PUT", path: "/bucket/a", header: map[string]string{"X-Amz-Acl": "bucket-owner-full-control", "X-Amz-Expected-Bucket-Owner": fullKey}})
 }
 
 func TestRanges(t *testing.T) {
@@ -431,6 +431,9 @@ func TestBuckets(t *testing.T) {
 	a := h.ok(request{method: "PUT", path: "/other/"})
 	require.Equal(t, "/other", a.header.Get("Location"))
 	require.Equal(t, "InvalidBucketName", h.do(request{method: "PUT", path: "/Other"}).code)
+	for _, reserved := range []string{"xn--a", "sthree-a", "amzn-s3-demo-a", "a-s3alias", "a--ol-s3", "a.mrap", "a--x-s3", "a--table-s3"} {
+		require.Equal(t, "InvalidBucketName", h.do(request{method: "PUT", path: "/" + reserved}).code, reserved)
+	}
 	a = h.ok(request{method: "HEAD", path: "/other"})
 	require.Equal(t, "us-east-1", a.header.Get("X-Amz-Bucket-Region"))
 	require.Equal(t, http.StatusNotFound, h.do(request{method: "HEAD", path: "/nowhere"}).status)
@@ -440,7 +443,7 @@ func TestBuckets(t *testing.T) {
 	h.ok(request{method: "DELETE", path: "/other/a"})
 	h.ok(request{method: "DELETE", path: "/other"})
 	require.Equal(t, "NoSuchBucket", h.do(request{method: "DELETE", path: "/other"}).code)
-	_, err := h.store.CreateBucket(t.Context(), "foreign", &sherd.BucketOptions{Owner: "somebody"})
+	_, err := h.store.CreateBucket(t.Context(), "foreign", &sherd.BucketOptions{Owner: s3api.CanonicalID(altAccount)})
 	require.NoError(t, err)
 	require.Equal(t, "BucketAlreadyExists", h.do(request{method: "PUT", path: "/foreign"}).code)
 }

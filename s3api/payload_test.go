@@ -91,8 +91,8 @@ func TestDamagedBodies(t *testing.T) {
 		"wrong MD5":                {request{header: streamed("Content-Md5", md5Of("other"))}, "BadDigest", false},
 		"no MD5":                   {request{header: streamed("Content-Md5", "!")}, "InvalidDigest", false},
 		"wrong checksum":           {request{header: streamed(trailer, crc("other"))}, "BadDigest", false},
-		"no checksum":              {request{header: streamed(trailer, "!")}, "InvalidRequest", false},
-		"checksum of parts":        {request{header: streamed(trailer, crc("body")+"-2")}, "InvalidRequest", false},
+		"no checksum":              {request{header: streamed(trailer, "!")}, "BadDigest", false},
+		"checksum of parts":        {request{header: streamed(trailer, crc("body")+"-2")}, "BadDigest", false},
 		"checksum unknown":         {request{header: streamed("X-Amz-Checksum-Sha999", "AAAA")}, "NotImplemented", false},
 		"two checksums":            {request{header: map[string]string{trailer: crc("body"), "X-Amz-Checksum-Crc32c": "AAAAAA=="}}, "InvalidRequest", false},
 		"checksum in two places":   {request{style: byUnsignedTrailer, header: streamed(trailer, crc("body"))}, "InvalidRequest", false},
@@ -178,7 +178,9 @@ func TestChecksumsOfEveryAlgorithm(t *testing.T) {
 	h := newHarness(t, nil, nil)
 	for algorithm, value := range map[string]string{
 		"crc32": "y/Q5Jg==", "crc32c": "4waSgw==", "crc64nvme": "rosUhgp5mIg=", "sha1": "98O8HYCOBHMq32eZZczDTKeuNEE=",
-		"sha256": "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=",
+		"sha256": "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=", "md5": "JfnnlDI7RTiF9RgfG2JNCw==",
+		"sha512":   "2eZ2LdHI6vbWGzxhkvxAjU1tXxF20MKRabwk5xw/J0rSf81YEbMT1oH35V7ALXPUmclUVba1u1A6z1dPuo/+hQ==",
+		"xxhash64": "jLhB20DmroM=", "xxhash3": "ctyxi2ehff8=", "xxhash128": "MxGUd+3l3NXpcWQnaB1YYA==",
 	} {
 		name := "X-Amz-Checksum-" + algorithm
 		header := map[string]string{name: value, "X-Amz-Sdk-Checksum-Algorithm": strings.ToUpper(algorithm)}
@@ -204,8 +206,8 @@ func TestChecksumsOfEveryAlgorithm(t *testing.T) {
 		h.ok(request{method: "DELETE", path: "/bucket/b"})
 		for text, code := range map[string]string{
 			strings.ToLower(name) + ":" + strings.Replace(value, value[:2], "AA", 1): "BadDigest",
-			strings.ToLower(name) + ":" + value[:2]:                                  "InvalidRequest",
-			strings.ToLower(name) + ":":                                              "InvalidRequest",
+			strings.ToLower(name) + ":" + value[:2]:                                  "BadDigest",
+			strings.ToLower(name) + ":":                                              "BadDigest",
 			"x-amz-checksum-other:" + value:                                          "InvalidRequest",
 		} {
 			trailed.tamperBody = behind(text)

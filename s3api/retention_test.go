@@ -70,8 +70,8 @@ func TestLockConfiguration(t *testing.T) {
 		{rule("<Mode>OFF</Mode><Days>1</Days>"), "MalformedXML", ""},
 		{rule("<Mode>GOVERNANCE</Mode><Days>many</Days>"), "MalformedXML", ""},
 		{"<Rule/>", "MalformedXML", ""},
-		{rule("<Mode>GOVERNANCE</Mode><Days>0</Days>"), "InvalidArgument", ""},
-		{rule("<Mode>GOVERNANCE</Mode><Days>-1</Days>"), "InvalidArgument", ""},
+		{rule("<Mode>GOVERNANCE</Mode><Days>0</Days>"), "InvalidRetentionPeriod", ""},
+		{rule("<Mode>GOVERNANCE</Mode><Days>-1</Days>"), "InvalidRetentionPeriod", ""},
 		{rule("<Mode>GOVERNANCE</Mode><Days>36501</Days>"), "InvalidArgument", ""},
 		{rule("<Mode>GOVERNANCE</Mode><Years>101</Years>"), "InvalidArgument", ""},
 	} {

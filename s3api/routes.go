@@ -33,7 +33,7 @@ type Operation struct {
 	Query  []string
 	Header string
 	// Action is what must be allowed, and VersionAction in its place where the
-	// request names a version. An empty Action is decided key by key.
+	// request names a version. An empty Action is decided key by key, or asks for nothing.
 	Action        string
 	VersionAction string
 	// Built says whether the operation is answered by more than NotImplemented.
@@ -78,29 +78,29 @@ func bucketReads() []Operation {
 		get("ListMultipartUploads", "uploads", "s3:ListBucketMultipartUploads", (*call).listUploads),
 		get("ListObjectVersions", "versions", "s3:ListBucketVersions", (*call).listVersions),
 		get("GetBucketAbac", "abac", "s3:GetBucketAbac", nil),
-		get("GetBucketAccelerateConfiguration", "accelerate", "s3:GetAccelerateConfiguration", nil),
-		get("GetBucketAcl", "acl", "s3:GetBucketAcl", nil),
+		get("GetBucketAccelerateConfiguration", "accelerate", "s3:GetAccelerateConfiguration", unset("AccelerateConfiguration")),
+		get("GetBucketAcl", "acl", "s3:GetBucketAcl", (*call).getBucketACL),
 		get("GetBucketAnalyticsConfiguration", "analytics", "s3:GetAnalyticsConfiguration", nil),
-		get("GetBucketCors", "cors", "s3:GetBucketCORS", nil),
-		get("GetBucketEncryption", "encryption", "s3:GetEncryptionConfiguration", nil),
+		get("GetBucketCors", "cors", "s3:GetBucketCORS", (*call).getBucketCors),
+		get("GetBucketEncryption", "encryption", "s3:GetEncryptionConfiguration", missing("ServerSideEncryptionConfigurationNotFoundError")),
 		get("GetBucketIntelligentTieringConfiguration", "intelligent-tiering", "s3:GetIntelligentTieringConfiguration", nil),
 		get("GetBucketInventoryConfiguration", "inventory", "s3:GetInventoryConfiguration", nil),
-		get("GetBucketLifecycleConfiguration", "lifecycle", "s3:GetLifecycleConfiguration", nil),
-		get("GetBucketLogging", "logging", "s3:GetBucketLogging", nil),
+		get("GetBucketLifecycleConfiguration", "lifecycle", "s3:GetLifecycleConfiguration", (*call).getLifecycle),
+		get("GetBucketLogging", "logging", "s3:GetBucketLogging", unset("BucketLoggingStatus")),
 		get("GetBucketMetadataConfiguration", "metadataConfiguration", "s3:GetBucketMetadataTableConfiguration", nil),
 		get("GetBucketMetadataTableConfiguration", "metadataTable", "s3:GetBucketMetadataTableConfiguration", nil),
 		get("GetBucketMetricsConfiguration", "metrics", "s3:GetMetricsConfiguration", nil),
-		get("GetBucketNotificationConfiguration", "notification", "s3:GetBucketNotification", nil),
+		get("GetBucketNotificationConfiguration", "notification", "s3:GetBucketNotification", unset("NotificationConfiguration")),
 		get("GetObjectLockConfiguration", "object-lock", "s3:GetBucketObjectLockConfiguration", (*call).getObjectLock),
-		get("GetBucketOwnershipControls", "ownershipControls", "s3:GetBucketOwnershipControls", nil),
-		get("GetBucketPolicy", "policy", "s3:GetBucketPolicy", nil),
-		get("GetBucketPolicyStatus", "policyStatus", "s3:GetBucketPolicyStatus", nil),
-		get("GetPublicAccessBlock", "publicAccessBlock", "s3:GetBucketPublicAccessBlock", nil),
-		get("GetBucketReplication", "replication", "s3:GetReplicationConfiguration", nil),
-		get("GetBucketRequestPayment", "requestPayment", "s3:GetBucketRequestPayment", nil),
+		get("GetBucketOwnershipControls", "ownershipControls", "s3:GetBucketOwnershipControls", (*call).getOwnership),
+		get("GetBucketPolicy", "policy", "s3:GetBucketPolicy", (*call).getBucketPolicy),
+		get("GetBucketPolicyStatus", "policyStatus", "s3:GetBucketPolicyStatus", (*call).getPolicyStatus),
+		get("GetPublicAccessBlock", "publicAccessBlock", "s3:GetBucketPublicAccessBlock", (*call).getPublicBlock),
+		get("GetBucketReplication", "replication", "s3:GetReplicationConfiguration", missing("ReplicationConfigurationNotFoundError")),
+		get("GetBucketRequestPayment", "requestPayment", "s3:GetBucketRequestPayment", (*call).getRequestPayment),
 		get("CreateSession", "session", "s3express:CreateSession", nil),
 		get("GetBucketTagging", "tagging", "s3:GetBucketTagging", (*call).getBucketTagging),
-		get("GetBucketWebsite", "website", "s3:GetBucketWebsite", nil),
+		get("GetBucketWebsite", "website", "s3:GetBucketWebsite", missing("NoSuchWebsiteConfiguration")),
 		get("ListObjectsV2", "list-type=2", "s3:ListBucket", (*call).listObjectsV2),
 		row("ListObjects", http.MethodGet, BucketLevel, "s3:ListBucket", (*call).listObjects),
 	}
@@ -114,22 +114,22 @@ func bucketWrites() []Operation {
 		put("PutBucketVersioning", "versioning", "s3:PutBucketVersioning", (*call).putBucketVersioning),
 		put("PutBucketAbac", "abac", "s3:PutBucketAbac", nil),
 		put("PutBucketAccelerateConfiguration", "accelerate", "s3:PutAccelerateConfiguration", nil),
-		put("PutBucketAcl", "acl", "s3:PutBucketAcl", nil),
+		put("PutBucketAcl", "acl", "s3:PutBucketAcl", (*call).putBucketACL),
 		put("PutBucketAnalyticsConfiguration", "analytics", "s3:PutAnalyticsConfiguration", nil),
-		put("PutBucketCors", "cors", "s3:PutBucketCORS", nil),
+		put("PutBucketCors", "cors", "s3:PutBucketCORS", (*call).putBucketCors),
 		put("PutBucketEncryption", "encryption", "s3:PutEncryptionConfiguration", nil),
 		put("PutBucketIntelligentTieringConfiguration", "intelligent-tiering", "s3:PutIntelligentTieringConfiguration", nil),
 		put("PutBucketInventoryConfiguration", "inventory", "s3:PutInventoryConfiguration", nil),
-		put("PutBucketLifecycleConfiguration", "lifecycle", "s3:PutLifecycleConfiguration", nil),
+		put("PutBucketLifecycleConfiguration", "lifecycle", "s3:PutLifecycleConfiguration", (*call).putLifecycle),
 		put("PutBucketLogging", "logging", "s3:PutBucketLogging", nil),
 		put("UpdateBucketMetadataInventoryTableConfiguration", "metadataInventoryTable", "s3:UpdateBucketMetadataInventoryTableConfiguration", nil),
 		put("UpdateBucketMetadataJournalTableConfiguration", "metadataJournalTable", "s3:UpdateBucketMetadataJournalTableConfiguration", nil),
 		put("PutBucketMetricsConfiguration", "metrics", "s3:PutMetricsConfiguration", nil),
 		put("PutBucketNotificationConfiguration", "notification", "s3:PutBucketNotification", nil),
 		put("PutObjectLockConfiguration", "object-lock", "s3:PutBucketObjectLockConfiguration", (*call).putObjectLock),
-		put("PutBucketOwnershipControls", "ownershipControls", "s3:PutBucketOwnershipControls", nil),
-		put("PutBucketPolicy", "policy", "s3:PutBucketPolicy", nil),
-		put("PutPublicAccessBlock", "publicAccessBlock", "s3:PutBucketPublicAccessBlock", nil),
+		put("PutBucketOwnershipControls", "ownershipControls", "s3:PutBucketOwnershipControls", (*call).putOwnership),
+		put("PutBucketPolicy", "policy", "s3:PutBucketPolicy", (*call).putBucketPolicy),
+		put("PutPublicAccessBlock", "publicAccessBlock", "s3:PutBucketPublicAccessBlock", (*call).putPublicBlock),
 		put("PutBucketReplication", "replication", "s3:PutReplicationConfiguration", nil),
 		put("PutBucketRequestPayment", "requestPayment", "s3:PutBucketRequestPayment", nil),
 		put("PutBucketTagging", "tagging", "s3:PutBucketTagging", (*call).putBucketTagging),
@@ -139,8 +139,8 @@ func bucketWrites() []Operation {
 		row("DeleteObjects", http.MethodPost, BucketLevel, "s3:DeleteObject", (*call).deleteObjects, "delete"),
 		row("CreateBucketMetadataConfiguration", http.MethodPost, BucketLevel, "s3:CreateBucketMetadataTableConfiguration", nil, "metadataConfiguration"),
 		row("CreateBucketMetadataTableConfiguration", http.MethodPost, BucketLevel, "s3:CreateBucketMetadataTableConfiguration", nil, "metadataTable"),
-		row("PostObject", http.MethodPost, BucketLevel, "s3:PutObject", nil),
-		row("PreflightBucket", http.MethodOptions, BucketLevel, "s3:GetBucketCORS", nil),
+		row("PostObject", http.MethodPost, BucketLevel, "s3:PutObject", (*call).postObject),
+		row("PreflightBucket", http.MethodOptions, BucketLevel, "", (*call).preflight),
 	}
 }
 
@@ -148,19 +148,22 @@ func bucketDeletes() []Operation {
 	remove := func(name, query, action string) Operation {
 		return row(name, http.MethodDelete, BucketLevel, action, nil, query)
 	}
+	forget := func(name, query, action string, run func(*call) error) Operation {
+		return row(name, http.MethodDelete, BucketLevel, action, run, query)
+	}
 	return []Operation{
 		remove("DeleteBucketAnalyticsConfiguration", "analytics", "s3:PutAnalyticsConfiguration"),
-		remove("DeleteBucketCors", "cors", "s3:PutBucketCORS"),
+		forget("DeleteBucketCors", "cors", "s3:PutBucketCORS", (*call).deleteBucketCors),
 		remove("DeleteBucketEncryption", "encryption", "s3:PutEncryptionConfiguration"),
 		remove("DeleteBucketIntelligentTieringConfiguration", "intelligent-tiering", "s3:PutIntelligentTieringConfiguration"),
 		remove("DeleteBucketInventoryConfiguration", "inventory", "s3:PutInventoryConfiguration"),
-		remove("DeleteBucketLifecycle", "lifecycle", "s3:PutLifecycleConfiguration"),
+		forget("DeleteBucketLifecycle", "lifecycle", "s3:PutLifecycleConfiguration", (*call).deleteLifecycle),
 		remove("DeleteBucketMetadataConfiguration", "metadataConfiguration", "s3:DeleteBucketMetadataTableConfiguration"),
 		remove("DeleteBucketMetadataTableConfiguration", "metadataTable", "s3:DeleteBucketMetadataTableConfiguration"),
 		remove("DeleteBucketMetricsConfiguration", "metrics", "s3:PutMetricsConfiguration"),
-		remove("DeleteBucketOwnershipControls", "ownershipControls", "s3:PutBucketOwnershipControls"),
-		remove("DeleteBucketPolicy", "policy", "s3:DeleteBucketPolicy"),
-		remove("DeletePublicAccessBlock", "publicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+		forget("DeleteBucketOwnershipControls", "ownershipControls", "s3:PutBucketOwnershipControls", (*call).deleteOwnership),
+		forget("DeleteBucketPolicy", "policy", "s3:DeleteBucketPolicy", (*call).deleteBucketPolicy),
+		forget("DeletePublicAccessBlock", "publicAccessBlock", "s3:PutBucketPublicAccessBlock", (*call).deletePublicBlock),
 		remove("DeleteBucketReplication", "replication", "s3:PutReplicationConfiguration"),
 		row("DeleteBucketTagging", http.MethodDelete, BucketLevel, "s3:PutBucketTagging", (*call).deleteBucketTagging, "tagging"),
 		remove("DeleteBucketWebsite", "website", "s3:DeleteBucketWebsite"),
@@ -185,7 +188,7 @@ func objectReads() []Operation {
 	get := http.MethodGet
 	return []Operation{
 		row("HeadObject", http.MethodHead, level, "s3:GetObject", (*call).headObject).versioned("s3:GetObjectVersion"),
-		row("GetObjectAcl", get, level, "s3:GetObjectAcl", nil, "acl").versioned("s3:GetObjectVersionAcl"),
+		row("GetObjectAcl", get, level, "s3:GetObjectAcl", (*call).getObjectACL, "acl").versioned("s3:GetObjectVersionAcl"),
 		row("GetObjectAttributes", get, level, "s3:GetObjectAttributes", (*call).getObjectAttributes, "attributes").versioned("s3:GetObjectVersionAttributes"),
 		row("GetObjectLegalHold", get, level, "s3:GetObjectLegalHold", (*call).getLegalHold, "legal-hold"),
 		row("GetObjectRetention", get, level, "s3:GetObjectRetention", (*call).getRetention, "retention"),
@@ -201,17 +204,17 @@ func objectWrites() []Operation {
 	const level = ObjectLevel
 	put, post, remove := http.MethodPut, http.MethodPost, http.MethodDelete
 	return []Operation{
-		row("PutObjectAcl", put, level, "s3:PutObjectAcl", nil, "acl").versioned("s3:PutObjectVersionAcl"),
+		row("PutObjectAcl", put, level, "s3:PutObjectAcl", (*call).putObjectACL, "acl").versioned("s3:PutObjectVersionAcl"),
 		row("UpdateObjectEncryption", put, level, "s3:UpdateObjectEncryption", nil, "encryption"),
 		row("PutObjectLegalHold", put, level, "s3:PutObjectLegalHold", (*call).putLegalHold, "legal-hold"),
 		row("PutObjectRetention", put, level, "s3:PutObjectRetention", (*call).putRetention, "retention"),
 		row("PutObjectTagging", put, level, "s3:PutObjectTagging", (*call).putObjectTagging, "tagging").versioned("s3:PutObjectVersionTagging"),
 		row("PutObjectAnnotation", put, level, "s3:PutObjectAnnotation", nil, "annotation"),
-		row("RenameObject", put, level, "s3:RenameObject", nil, "renameObject"),
+		row("RenameObject", put, level, "s3:PutObject", (*call).renameObject, "renameObject"),
 		row("UploadPartCopy", put, level, "s3:PutObject", (*call).uploadPartCopy, "uploadId", "partNumber").heading(headerCopySource),
 		row("UploadPart", put, level, "s3:PutObject", (*call).uploadPart, "uploadId", "partNumber"),
 		row("CopyObject", put, level, "s3:PutObject", (*call).copyObject).heading(headerCopySource),
-		row("AppendObject", put, level, "s3:PutObject", nil).heading("X-Amz-Write-Offset-Bytes"),
+		row("AppendObject", put, level, "s3:PutObject", (*call).appendObject).heading(headerOffset),
 		row("PutObject", put, level, "s3:PutObject", (*call).putObject),
 
 		row("RestoreObject", post, level, "s3:RestoreObject", nil, "restore"),
@@ -224,7 +227,7 @@ func objectWrites() []Operation {
 		row("AbortMultipartUpload", remove, level, "s3:AbortMultipartUpload", (*call).abortUpload, "uploadId"),
 		row("DeleteObject", remove, level, "s3:DeleteObject", (*call).deleteObject).versioned("s3:DeleteObjectVersion"),
 
-		row("PreflightObject", http.MethodOptions, level, "s3:GetBucketCORS", nil),
+		row("PreflightObject", http.MethodOptions, level, "", (*call).preflight),
 	}
 }
 

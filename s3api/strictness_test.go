@@ -40,7 +40,7 @@ func TestParametersOfOtherOperationsChangeNothing(t *testing.T) {
 	require.Greater(t, refused[s3api.ObjectLevel], 10)
 	require.Equal(t, "MethodNotAllowed", h.do(request{method: "PUT", path: "/bucket/a?partNumber=1", body: "y"}).code)
 	preflight := h.do(request{method: "OPTIONS", path: "/bucket/a?uploads"})
-	require.Equal(t, "NotImplemented", preflight.code, "a browser asks about a request by its own address")
+	require.Equal(t, "BadRequest", preflight.code, "a browser asks about a request by its own address")
 	require.Equal(t, "x", h.get("/bucket/a").body)
 	require.Equal(t, "x", h.get("/bucket/a?partNumber=1").body)
 	require.NotEqual(t, "MethodNotAllowed", h.do(request{method: "PUT", path: "/bucket/a?x-id=PutObject", body: "z"}).code)

@@ -6,6 +6,7 @@ usage: boto3_checks.py <folder for files> <largest file in MiB>
 """
 import base64, filecmp, hashlib, json, os, ssl, sys, traceback, urllib.error, urllib.request, zlib
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -317,53 +318,123 @@ def put_with(header, value):
     client.put_object(Bucket=B, Key="not built", Body=b"x")
 
 
-@not_built("AccessDenied")
-def presigned_post():
-    post = s3.generate_presigned_post(B, "form/${filename}", Fields={"acl": "private"}, Conditions=[{"acl": "private"}])
-    boundary, body = "sherd-form", os.urandom(5000)
+def post_form(post, body, **replaced):
+    """Sends a form as a browser does, and gives the status and the answer."""
+    boundary = "sherd-form"
     form = b"".join(b'--%s\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (boundary.encode(), k.encode(), v.encode())
-                    for k, v in post["fields"].items())
+                    for k, v in {**post["fields"], **replaced}.items())
     form += b'--%s\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n%s\r\n--%s--\r\n' % (
         boundary.encode(), body, boundary.encode())
     request = urllib.request.Request(post["url"], data=form, headers={"Content-Type": "multipart/form-data; boundary=" + boundary})
-    assert urllib.request.urlopen(request, context=tls()).status == 204
-    assert read("form/a.bin") == body
+    try:
+        with urllib.request.urlopen(request, context=tls()) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read()
 
 
-@not_built("NotImplemented")
+@check
+def presigned_post():
+    for version in ("s3v4", "s3"):
+        client = boto3.client("s3", endpoint_url=os.environ["endpoint"], config=Config(signature_version=version))
+        fields = {"acl": "bucket-owner-full-control", "success_action_status": "201"}
+        conditions = [{k: v} for k, v in fields.items()] + [["content-length-range", 0, 5000]]
+        post = client.generate_presigned_post(B, "form/${filename}", Fields=fields, Conditions=conditions)
+        body = os.urandom(5000)
+        status, answer = post_form(post, body)
+        assert status == 201 and b"<Key>form/a.bin</Key>" in answer, (version, status, answer)
+        assert read("form/a.bin") == body
+        for wanted, code, change in ((403, b"AccessDenied", {"key": "other"}), (403, b"AccessDenied", {"x-amz-meta-a": "b"}),
+                                     (403, b"AccessDenied", {"acl": "public-read"})):
+            status, answer = post_form(post, body, **change)
+            assert status == wanted and code in answer, (version, change, status, answer)
+        status, answer = post_form(post, body + b"x")
+        assert status == 400 and b"EntityTooLarge" in answer, (version, status, answer)
+    refused("404", s3.head_object, Bucket=B, Key="other")
+
+
+@check
 def bucket_policy():
     policy = json.dumps({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::%s/public/*" % B}]})
+    for key in ("public/a", "private/a"):
+        s3.put_object(Bucket=B, Key=key, Body=b"x")
+    refused("NoSuchBucketPolicy", s3.get_bucket_policy, Bucket=B)
     s3.put_bucket_policy(Bucket=B, Policy=policy)
     assert json.loads(s3.get_bucket_policy(Bucket=B)["Policy"]) == json.loads(policy)
+    assert s3.get_bucket_policy_status(Bucket=B)["PolicyStatus"]["IsPublic"]
+    anybody = boto3.client("s3", endpoint_url=os.environ["endpoint"], config=Config(signature_version=UNSIGNED))
+    assert anybody.get_object(Bucket=B, Key="public/a")["Body"].read() == b"x"
+    refused("AccessDenied", anybody.get_object, Bucket=B, Key="private/a")
+    refused("AccessDenied", anybody.list_objects_v2, Bucket=B)
+    refused("MalformedPolicy", s3.put_bucket_policy, Bucket=B, Policy=policy.replace(B, "another"))
+    s3.put_public_access_block(Bucket=B, PublicAccessBlockConfiguration={"BlockPublicPolicy": True, "RestrictPublicBuckets": True})
+    assert s3.get_public_access_block(Bucket=B)["PublicAccessBlockConfiguration"]["RestrictPublicBuckets"]
+    refused("AccessDenied", anybody.get_object, Bucket=B, Key="public/a")
+    refused("AccessDenied", s3.put_bucket_policy, Bucket=B, Policy=policy)
+    s3.delete_public_access_block(Bucket=B)
     s3.delete_bucket_policy(Bucket=B)
+    refused("AccessDenied", anybody.get_object, Bucket=B, Key="public/a")
 
 
-@not_built("NotImplemented")
+@check
 def bucket_cors():
-    rules = [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]
+    rules = [{"ID": "a", "AllowedHeaders": ["x-amz-*"], "AllowedMethods": ["GET", "PUT"], "AllowedOrigins": ["https://*.example.org"],
+              "ExposeHeaders": ["ETag"], "MaxAgeSeconds": 5}]
+    refused("NoSuchCORSConfiguration", s3.get_bucket_cors, Bucket=B)
     s3.put_bucket_cors(Bucket=B, CORSConfiguration={"CORSRules": rules})
     assert s3.get_bucket_cors(Bucket=B)["CORSRules"] == rules
+    page = {"Origin": "https://a.example.org", "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "x-amz-date"}
+    request = urllib.request.Request("%s/%s/key" % (os.environ["endpoint"], B), method="OPTIONS", headers=page)
+    with urllib.request.urlopen(request, context=tls()) as answer:
+        assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"] and answer.headers["Access-Control-Allow-Methods"] == "GET, PUT"
     s3.delete_bucket_cors(Bucket=B)
+    try:
+        urllib.request.urlopen(request, context=tls())
+        raise AssertionError("without rules no page may ask")
+    except urllib.error.HTTPError as e:
+        assert e.code == 403, e
 
 
-@not_built("NotImplemented")
+@check
 def bucket_lifecycle():
     rules = [{"ID": "old", "Filter": {"Prefix": "old/"}, "Status": "Enabled", "Expiration": {"Days": 30}}]
+    refused("NoSuchLifecycleConfiguration", s3.get_bucket_lifecycle_configuration, Bucket=B)
     s3.put_bucket_lifecycle_configuration(Bucket=B, LifecycleConfiguration={"Rules": rules})
     assert s3.get_bucket_lifecycle_configuration(Bucket=B)["Rules"] == rules
+    assert 'rule-id="old"' in s3.put_object(Bucket=B, Key="old/a", Body=b"x")["Expiration"]
+    assert "Expiration" not in s3.put_object(Bucket=B, Key="new/a", Body=b"x")
+    assert 'rule-id="old"' in s3.head_object(Bucket=B, Key="old/a")["Expiration"]
     s3.delete_bucket_lifecycle(Bucket=B)
 
 
-@not_built("NotImplemented")
-def bucket_acl():
+@check
+def lists_are_off_by_default():
     assert s3.get_bucket_acl(Bucket=B)["Grants"][0]["Permission"] == "FULL_CONTROL"
-
-
-@not_built("NotImplemented")
-def object_acl():
-    s3.put_object(Bucket=B, Key="acl", Body=b"x")
+    s3.put_object(Bucket=B, Key="acl", Body=b"x", ACL="bucket-owner-full-control")
     assert s3.get_object_acl(Bucket=B, Key="acl")["Grants"][0]["Permission"] == "FULL_CONTROL"
+    refused("AccessControlListNotSupported", s3.put_object_acl, Bucket=B, Key="acl", ACL="public-read")
+    assert s3.get_bucket_ownership_controls(Bucket=B)["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+
+
+@check
+def access_control_lists():
+    listed = B + "-acl"
+    s3.create_bucket(Bucket=listed, ObjectOwnership="ObjectWriter", ACL="public-read")
+    anybody = boto3.client("s3", endpoint_url=os.environ["endpoint"], config=Config(signature_version=UNSIGNED))
+    s3.put_object(Bucket=listed, Key="public", Body=b"x", ACL="public-read")
+    s3.put_object(Bucket=listed, Key="private", Body=b"x")
+    assert [o["Key"] for o in anybody.list_objects_v2(Bucket=listed)["Contents"]] == ["private", "public"]
+    assert anybody.get_object(Bucket=listed, Key="public")["Body"].read() == b"x"
+    refused("AccessDenied", anybody.get_object, Bucket=listed, Key="private")
+    acl = s3.get_object_acl(Bucket=listed, Key="public")
+    assert [g["Permission"] for g in acl["Grants"]] == ["READ", "FULL_CONTROL"] and acl["Grants"][0]["Grantee"]["Type"] == "Group", acl
+    s3.put_object_acl(Bucket=listed, Key="private", AccessControlPolicy={"Owner": acl["Owner"], "Grants": acl["Grants"]})
+    assert anybody.get_object(Bucket=listed, Key="private")["Body"].read() == b"x"
+    refused("InvalidArgument", s3.put_bucket_acl, Bucket=listed, GrantRead="id=nobody")
+    for key in ("public", "private"):
+        s3.delete_object(Bucket=listed, Key=key)
+    s3.delete_bucket(Bucket=listed)
 
 
 @not_built("NotImplemented")
@@ -376,15 +447,19 @@ def optional_object_attributes():
     s3.list_objects_v2(Bucket=B, OptionalObjectAttributes=["RestoreStatus"])
 
 
-def new_checksum(name, size):
-    def put():
-        put_with("x-amz-checksum-" + name, base64.b64encode(bytes(size)).decode())
-    put.__name__ = "checksum " + name
-    not_built("NotImplemented")(put)
-
-
-for name, size in (("sha512", 64), ("md5", 16), ("xxhash64", 8), ("xxhash3", 8), ("xxhash128", 16)):
-    new_checksum(name, size)
+@check
+def newer_checksums():
+    client = boto3.client("s3", endpoint_url=os.environ["endpoint"], config=Config(request_checksum_calculation="when_required"))
+    header = {}
+    client.meta.events.register("before-call.s3.PutObject", lambda params, **_: params["headers"].update(header))
+    for name, of in (("sha512", "2eZ2LdHI6vbWGzxhkvxAjU1tXxF20MKRabwk5xw/J0rSf81YEbMT1oH35V7ALXPUmclUVba1u1A6z1dPuo/+hQ=="),
+                     ("md5", "JfnnlDI7RTiF9RgfG2JNCw=="), ("xxhash64", "jLhB20DmroM="), ("xxhash3", "ctyxi2ehff8="),
+                     ("xxhash128", "MxGUd+3l3NXpcWQnaB1YYA==")):
+        header.clear()
+        header["x-amz-checksum-" + name] = of
+        put = client.put_object(Bucket=B, Key="summed", Body=b"123456789")
+        assert put["ResponseMetadata"]["HTTPHeaders"]["x-amz-checksum-" + name] == of
+        refused("BadDigest", client.put_object, Bucket=B, Key="summed", Body=b"12345678")
 
 
 @check

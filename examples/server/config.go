@@ -8,10 +8,15 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sherd-storage/sherd/s3api"
+	"github.com/sherd-storage/sherd/s3api/lifecycle"
 )
 
 const defaultDrives = "./data/d{1...4}"
@@ -19,13 +24,24 @@ const defaultDrives = "./data/d{1...4}"
 // config is what the command line and the environment say.
 type config struct {
 	drives      []string
+	pools       [][]string // drives of further pools
+	readOnly    bool
+	check       bool     // check the drives and end
+	replace     []string // ids of drives that are gone for ever
+	rebuildRate int64    // bytes a second; 0: no limit
+	scrubRate   int64    // bytes a second; 0: the store's default
+	scrubEvery  time.Duration
+	lifecycle   lifecycle.Options
 	address     string
+	admin       string // address of the admin view; "" none
 	region      string
-	domains     []string      // below which hosts name buckets
-	signature2  bool          // Signature Version 2 is accepted too
-	patience    time.Duration // for the next bytes from or to a client
-	parity      *int          // nil: the store's default
-	reserve     int64         // bytes; 0: the store's default
+	domains     []string        // below which hosts name buckets
+	ownership   s3api.Ownership // of objects in new buckets
+	proxies     []netip.Prefix  // whose X-Forwarded-For is believed
+	signature2  bool            // Signature Version 2 is accepted too
+	patience    time.Duration   // for the next bytes from or to a client
+	parity      *int            // nil: the store's default
+	reserve     int64           // bytes; 0: the store's default
 	mustExist   bool
 	trustLocks  bool
 	tlsCert     string // files; both or none
@@ -46,20 +62,19 @@ func parseConfig(args []string, getenv func(string) string, stderr io.Writer) (c
 	f := flag.NewFlagSet("server", flag.ContinueOnError)
 	f.SetOutput(io.Discard) // errors are returned; help is written below
 	f.StringVar(&c.address, "address", "127.0.0.1:9000", "`host:port` to listen on; :9000 is every interface")
+	f.StringVar(&c.admin, "admin", "", "`host:port` of the loopback for a page about drives, work and damage, as 127.0.0.1:9001 (default none)")
 	f.StringVar(&c.region, "region", "us-east-1", "`region` that requests are signed for")
 	f.Func("domain", "host `name` below which hosts name buckets, as photos.s3.example.org does below s3.example.org; may be given several times", func(name string) error {
 		c.domains = append(c.domains, strings.ToLower(name))
 		return nil
 	})
-	f.BoolVar(&c.signature2, "signature-v2", true, "accept AWS Signature Version 2, which boto3 still presigns with by default")
+	c.permissions(f)
 	f.DurationVar(&c.patience, "patience", time.Minute, "how `long` a client may take for the next bytes of a body or an answer")
 	f.IntVar(&parity, "parity", -1, "`drives` that may be lost without losing an object (default by the number of drives)")
 	f.StringVar(&reserve, "reserve", "", "`space` kept free on each drive, as 512MiB or 2GiB (default 5 %, from 16MiB to 1GiB)")
-	f.BoolVar(&c.mustExist, "must-exist", false, "refuse to create a store; set it where drives are mounted")
-	f.BoolVar(&c.trustLocks, "trust-locks", false, "accept network filesystems, whose locks may not keep a second server out")
+	c.driveFlags(f)
 	f.StringVar(&c.tlsCert, "tls-cert", "", "PEM `file` of the certificate chain; with -tls-key it serves HTTPS and HTTP/2")
 	f.StringVar(&c.tlsKey, "tls-key", "", "PEM `file` of the certificate's key")
-	f.StringVar(&c.credentials, "credentials", "", "JSON `file` of identities, readable by its owner only (default credentials.json beside the first drive)")
 	f.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
 	f.StringVar(&c.logFormat, "log-format", "auto", "auto, text or json; auto is text on a terminal")
 	f.BoolVar(&c.logRequests, "log-requests", false, "log every request at info; otherwise that is done at debug")
@@ -78,6 +93,9 @@ func parseConfig(args []string, getenv func(string) string, stderr io.Writer) (c
 	if c.drives, err = expandAll(patterns); err != nil {
 		return c, err
 	}
+	if _, err = expandAll(c.places()); err != nil {
+		return c, err
+	}
 	if reserve != "" {
 		if c.reserve, err = parseBytes(reserve); err != nil {
 			return c, fmt.Errorf("-reserve %q: %w", reserve, err)
@@ -90,6 +108,58 @@ func parseConfig(args []string, getenv func(string) string, stderr io.Writer) (c
 		return c, err
 	}
 	return c, c.validate()
+}
+
+// driveFlags are those that are about drives and what is done with them.
+func (c *config) driveFlags(f *flag.FlagSet) {
+	f.Func("pool", "drives of a further `pool`, as /mnt/new{1...4}, with commas between several; a pool that the store does not have yet is added. May be given several times", func(text string) error {
+		drives, err := expandAll(strings.Split(text, ","))
+		c.pools = append(c.pools, drives)
+		return err
+	})
+	f.Func("replace", "`id` of a drive that is gone for ever, as health and errors give it: an empty directory takes its place, also where that does not happen by itself. Never name one that may come back. May be given several times", func(id string) error {
+		c.replace = append(c.replace, id)
+		return nil
+	})
+	f.Func("rebuild-rate", "`bytes` a second that are written to a drive that is rebuilt, as 50MiB (default no limit)", rate64(&c.rebuildRate))
+	f.Func("scrub-rate", "`bytes` a second that a scrub reads, as 50MiB (default 16MiB)", rate64(&c.scrubRate))
+	f.DurationVar(&c.scrubEvery, "scrub-interval", 30*24*time.Hour, "how `long` from the beginning of a scrub to that of the next; 0 turns scrubs off")
+	c.expiry(f)
+	f.BoolVar(&c.readOnly, "read-only", false, "open the store without writing a byte, for media and snapshots; every drive must be there")
+	f.BoolVar(&c.check, "check", false, "check the drives without writing a byte, say what is wrong, and end; the store must not be open")
+	f.BoolVar(&c.mustExist, "must-exist", false, "refuse to create a store; set it where drives are mounted")
+	f.BoolVar(&c.trustLocks, "trust-locks", false, "accept network filesystems, whose locks may not keep a second server out")
+}
+
+// rate64 reads a number of bytes into a flag.
+func rate64(into *int64) func(string) error {
+	return func(text string) (err error) {
+		*into, err = parseBytes(text)
+		return err
+	}
+}
+
+// places are the drives of all pools.
+func (c *config) places() []string {
+	return slices.Concat(append([][]string{c.drives}, c.pools...)...)
+}
+
+// expiry adds the flags of lifecycle rules.
+func (c *config) expiry(f *flag.FlagSet) {
+	f.DurationVar(&c.lifecycle.Every, "lifecycle-interval", time.Hour, "how `long` from one look for what lifecycle rules let expire to the next; 0 lets nothing expire")
+	f.DurationVar(&c.lifecycle.Clock.Day, "lifecycle-day", 0, "how `long` a day of a lifecycle rule is, for tests (default 24h, ending at midnight UTC)")
+}
+
+// permissions defines the flags that say who may do what.
+func (c *config) permissions(f *flag.FlagSet) {
+	f.StringVar((*string)(&c.ownership), "ownership", string(s3api.BucketOwnerEnforced), "who owns the objects of new buckets: `BucketOwnerEnforced`, which turns access control lists off, BucketOwnerPreferred or ObjectWriter")
+	f.Func("trusted-proxy", "`network` of proxies, as 10.0.0.0/8, whose X-Forwarded-For says who sends a request; may be given several times", func(text string) error {
+		network, err := netip.ParsePrefix(text)
+		c.proxies = append(c.proxies, network)
+		return err
+	})
+	f.BoolVar(&c.signature2, "signature-v2", true, "accept AWS Signature Version 2, which boto3 still presigns with by default")
+	f.StringVar(&c.credentials, "credentials", "", "JSON `file` of identities, readable by its owner only (default credentials.json beside the first drive)")
 }
 
 // parseMixed parses flags and collects what stands between and behind them.
@@ -121,6 +191,9 @@ func (c *config) validate() error {
 	if _, _, err := net.SplitHostPort(c.address); err != nil {
 		errs = append(errs, fmt.Errorf("-address %q: it looks like 127.0.0.1:9000 or :9000", c.address))
 	}
+	if _, _, err := net.SplitHostPort(c.admin); c.admin != "" && (err != nil || !onLoopback(c.admin)) {
+		errs = append(errs, fmt.Errorf("-admin %q: it looks like 127.0.0.1:9001, and is always of the loopback", c.admin))
+	}
 	if c.parity != nil && (*c.parity < 0 || *c.parity > len(c.drives)/2) {
 		errs = append(errs, fmt.Errorf("-parity %d: with %d drives it is 0 to %d", *c.parity, len(c.drives), len(c.drives)/2))
 	}
@@ -137,6 +210,12 @@ func (c *config) validate() error {
 		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") != "" || strings.Trim(name, ".") != name || name == "" {
 			errs = append(errs, fmt.Errorf("-domain %q: it is a name such as s3.example.org, without port or path", name))
 		}
+	}
+	if c.ownership != s3api.BucketOwnerEnforced && c.ownership != s3api.BucketOwnerPreferred && c.ownership != s3api.ObjectWriter {
+		errs = append(errs, fmt.Errorf("-ownership %q: it is BucketOwnerEnforced, BucketOwnerPreferred or ObjectWriter", c.ownership))
+	}
+	if c.scrubEvery < 0 {
+		errs = append(errs, fmt.Errorf("-scrub-interval %v: it is not negative", c.scrubEvery))
 	}
 	if c.patience <= 0 {
 		errs = append(errs, fmt.Errorf("-patience %v: it must be longer than nothing", c.patience))

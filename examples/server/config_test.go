@@ -44,7 +44,9 @@ func TestDefaults(t *testing.T) {
 func TestFlagsStandAnywhere(t *testing.T) {
 	c, err := parseConfig([]string{"-parity", "0", "x{1...2}", "-address=:1", "y", "-must-exist", "-log-level", "debug",
 		"-reserve", "2GiB", "-stop-limit", "5s", "-region", "eu-1", "-domain", "S3.example.org", "-domain=localhost",
-		"-signature-v2=false", "-patience", "10s", "-log-requests"}, env("SHERD_ROOT_USER", "admin", "SHERD_ROOT_PASSWORD", "canary-secret"), io.Discard)
+		"-signature-v2=false", "-patience", "10s", "-log-requests",
+		"-pool", "z{1...2},w", "-replace", "0011223344556677", "-replace=8899aabbccddeeff", "-rebuild-rate", "50MiB", "-scrub-rate", "1MiB",
+		"-scrub-interval", "0", "-read-only", "-check", "-admin", "localhost:9001"}, env("SHERD_ROOT_USER", "admin", "SHERD_ROOT_PASSWORD", "canary-secret"), io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, []string{"x1", "x2", "y"}, c.drives)
 	require.Equal(t, ":1", c.address)
@@ -58,7 +60,19 @@ func TestFlagsStandAnywhere(t *testing.T) {
 	require.False(t, c.signature2)
 	require.Equal(t, 10*time.Second, c.patience)
 	require.True(t, c.logRequests)
-	require.Equal(t, identity{Name: "root", AccessKey: "admin", SecretKey: "canary-secret", Access: accessFull}, *c.root)
+	require.Equal(t, [][]string{{"z1", "z2", "w"}}, c.pools)
+	require.Equal(t, []string{"x1", "x2", "y", "z1", "z2", "w"}, c.places())
+	require.Equal(t, []string{"0011223344556677", "8899aabbccddeeff"}, c.replace)
+	require.EqualValues(t, 50<<20, c.rebuildRate)
+	require.EqualValues(t, 1<<20, c.scrubRate)
+	o := (&server{config: c}).storeOptions(&adminView{})
+	require.Negative(t, o.ScrubInterval, "0 turns it off")
+	require.Equal(t, c.replace, o.Replace)
+	require.Equal(t, c.pools, o.Pools)
+	require.True(t, c.readOnly)
+	require.True(t, c.check)
+	require.Equal(t, "localhost:9001", c.admin)
+	require.Equal(t, identity{Name: "root", AccessKey: "admin", SecretKey: "canary-secret", Access: accessFull, Root: true}, *c.root)
 }
 
 func TestBadCommandLines(t *testing.T) {
@@ -83,6 +97,10 @@ func TestBadCommandLines(t *testing.T) {
 		{"-domain", []string{"-domain", ""}},
 		{"-domain", []string{"-domain", ".example.org"}},
 		{"-signature-v2", []string{"-signature-v2=maybe"}},
+		{"-pool", []string{"-pool", "d{1..4}"}},
+		{"-rebuild-rate", []string{"-rebuild-rate", "fast"}},
+		{"-scrub-rate", []string{"-scrub-rate", "0"}},
+		{"-scrub-interval", []string{"-scrub-interval", "-1s"}},
 	} {
 		var stderr bytes.Buffer
 		code := run(t.Context(), c.args, env(), io.Discard, &stderr)

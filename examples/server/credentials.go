@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/sherd-storage/sherd/s3api"
+	"github.com/sherd-storage/sherd/s3api/policy"
 )
 
 // secret is a string that no log, error or %v ever shows.
@@ -30,23 +34,23 @@ const (
 	accessReadOnly access = "read-only"
 )
 
-// identity is somebody who may sign requests.
+// identity is somebody who may sign requests, as the file has him.
 type identity struct {
-	Name      string `json:"name"`
-	AccessKey string `json:"access_key"`
-	SecretKey secret `json:"secret_key"`
-	Access    access `json:"access"`
+	Name        string          `json:"name"`
+	AccessKey   string          `json:"access_key"`
+	SecretKey   secret          `json:"secret_key"`
+	Access      access          `json:"access,omitempty"`       // may be left out where there is a policy
+	Policy      json.RawMessage `json:"policy,omitempty"`       // of the identity, in AWS's language
+	Account     string          `json:"account,omitempty"`      // 12 digits; "" is s3api.DefaultAccount
+	CanonicalID string          `json:"canonical_id,omitempty"` // 64 hexadecimal digits; "" is made of the account
+	DisplayName string          `json:"display_name,omitempty"` // "" is the name
+	Email       string          `json:"email,omitempty"`
+	Root        bool            `json:"root,omitempty"` // the account itself, which no bucket policy locks out
 }
 
 // credentialsFile is the JSON file of identities.
 type credentialsFile struct {
-	Identities []listedIdentity `json:"identities"`
-}
-
-// listedIdentity is an identity as the file has it.
-type listedIdentity struct {
-	identity
-	Policy json.RawMessage `json:"policy,omitempty"` // refused, since what it denies would be allowed
+	Identities []identity `json:"identities"`
 }
 
 const (
@@ -55,6 +59,8 @@ const (
 	minAccessKeyChars   = 3
 	maxAccessKeyChars   = 128
 	minSecretKeyChars   = 8
+	accountDigits       = 12
+	canonicalDigits     = 64
 )
 
 func (i *identity) validate() error {
@@ -67,10 +73,67 @@ func (i *identity) validate() error {
 		return errors.New("the access key has a character that a signed request can not carry")
 	case len(i.SecretKey) < minSecretKeyChars:
 		return fmt.Errorf("the secret key must have at least %d characters", minSecretKeyChars)
-	case i.Access != accessFull && i.Access != accessReadOnly:
-		return fmt.Errorf("access must be %q or %q", accessFull, accessReadOnly)
+	case i.Access != accessFull && i.Access != accessReadOnly && !(i.Access == "" && len(i.Policy) > 0):
+		return fmt.Errorf("access must be %q or %q, or left out where there is a policy", accessFull, accessReadOnly)
+	case i.Account != "" && (len(i.Account) != accountDigits || strings.Trim(i.Account, "0123456789") != ""):
+		return fmt.Errorf("account must have %d digits", accountDigits)
+	case i.CanonicalID != "" && (len(i.CanonicalID) != canonicalDigits || strings.Trim(i.CanonicalID, "0123456789abcdef") != ""):
+		return fmt.Errorf("canonical_id must have %d hexadecimal digits", canonicalDigits)
 	}
 	return nil
+}
+
+// credential is the identity as the handler knows it.
+func (i *identity) credential() (s3api.Credential, error) {
+	c := s3api.Credential{AccessKey: i.AccessKey, SecretKey: string(i.SecretKey), Identity: s3api.Identity{
+		ID: i.CanonicalID, Account: cmp.Or(i.Account, s3api.DefaultAccount), DisplayName: cmp.Or(i.DisplayName, i.Name), Email: i.Email,
+	}}
+	kind := "user/" + i.Name
+	if i.Root {
+		kind = "root"
+	}
+	c.Identity.ARN = "arn:aws:iam::" + c.Identity.Account + ":" + kind
+	switch i.Access {
+	case accessFull:
+		c.Access = s3api.FullAccess
+	case accessReadOnly:
+		c.Access = s3api.ReadOnly
+	}
+	if len(i.Policy) == 0 {
+		return c, nil
+	}
+	document, err := policy.Parse(i.Policy)
+	if err == nil {
+		err = document.ForIdentity()
+	}
+	c.Policies = []*policy.Document{document}
+	return c, err
+}
+
+// credentialsOf gives all of them.
+func credentialsOf(identities []identity) ([]s3api.Credential, error) {
+	list := make([]s3api.Credential, len(identities))
+	for n := range identities {
+		var err error
+		if list[n], err = identities[n].credential(); err != nil {
+			return nil, fmt.Errorf("identity %d (%q): %w", n+1, identities[n].Name, err)
+		}
+	}
+	return list, nil
+}
+
+// reload puts the identities that are in the file now in the place of those before.
+// A file that is wrong changes nothing.
+func reload(c *config, keys *s3api.Credentials) error {
+	identities, err := gatherIdentities(c)
+	if err != nil {
+		return err
+	}
+	list, err := credentialsOf(identities)
+	if err != nil {
+		return err
+	}
+	return keys.Replace(list...)
 }
 
 // rootIdentity takes an identity from the environment; nil when there is none.
@@ -84,7 +147,7 @@ func rootIdentity(getenv func(string) string) (*identity, error) {
 	case password == "":
 		return nil, errors.New("SHERD_ROOT_USER is set and SHERD_ROOT_PASSWORD is not")
 	}
-	root := &identity{Name: "root", AccessKey: user, SecretKey: secret(password), Access: accessFull}
+	root := &identity{Name: "root", AccessKey: user, SecretKey: secret(password), Access: accessFull, Root: true}
 	if err := root.validate(); err != nil {
 		return nil, fmt.Errorf("SHERD_ROOT_USER and SHERD_ROOT_PASSWORD: %w", err)
 	}
@@ -174,13 +237,13 @@ func parseCredentials(data []byte) ([]identity, error) {
 	identities := make([]identity, 0, len(file.Identities))
 	for n, i := range file.Identities {
 		err := i.validate()
-		if i.Policy != nil {
-			err = fmt.Errorf("it has a policy, and policies do not exist yet: access is %q or %q, for all buckets", accessFull, accessReadOnly)
+		if err == nil {
+			_, err = i.credential()
 		}
 		if err != nil {
 			return nil, fmt.Errorf("identity %d (%q): %w", n+1, i.Name, err)
 		}
-		identities = append(identities, i.identity)
+		identities = append(identities, i)
 	}
 	return identities, nil
 }
@@ -192,8 +255,8 @@ func lineOf(data []byte, offset int64) int {
 // generateCredentials makes a pair of keys, 100 and 200 random bits, and keeps
 // it at path. A file that is there already is never replaced.
 func generateCredentials(path string) (identity, error) {
-	root := identity{Name: "root", AccessKey: rand.Text()[:20], SecretKey: secret((rand.Text() + rand.Text())[:40]), Access: accessFull}
-	data, err := json.MarshalIndent(credentialsFile{[]listedIdentity{{identity: root}}}, "", "  ")
+	root := identity{Name: "root", AccessKey: rand.Text()[:20], SecretKey: secret((rand.Text() + rand.Text())[:40]), Access: accessFull, Root: true}
+	data, err := json.MarshalIndent(credentialsFile{[]identity{root}}, "", "  ")
 	if err != nil {
 		return identity{}, err
 	}

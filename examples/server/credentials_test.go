@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sherd-storage/sherd/s3api"
 )
 
 const canary = "canary-canary-canary"
@@ -34,8 +36,27 @@ func TestReadCredentials(t *testing.T) {
 	got, err := readCredentials(path)
 	require.NoError(t, err)
 	require.Equal(t, []identity{
-		{"app", "APPKEY", canary, accessFull},
-		{"viewer", "VIEWKEY", canary + "2", accessReadOnly}}, got)
+		{Name: "app", AccessKey: "APPKEY", SecretKey: canary, Access: accessFull},
+		{Name: "viewer", AccessKey: "VIEWKEY", SecretKey: canary + "2", Access: accessReadOnly}}, got)
+}
+
+func TestWhatAnIdentitySays(t *testing.T) {
+	path := writeFile(t, 0o600, `{"identities": [
+		{"name": "boss", "access_key": "BOSSKEY", "secret_key": "`+canary+`", "access": "full", "root": true},
+		{"name": "app", "access_key": "APPKEY", "secret_key": "`+canary+`", "account": "111122223333", "email": "app@example.org", "display_name": "The app",
+		 "canonical_id": "`+strings.Repeat("0f", 32)+`",
+		 "policy": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::photos/*"}]}}]}`)
+	listed, err := readCredentials(path)
+	require.NoError(t, err)
+	list, err := credentialsOf(listed)
+	require.NoError(t, err)
+	require.Equal(t, s3api.Identity{Account: s3api.DefaultAccount, DisplayName: "boss", ARN: "arn:aws:iam::000000000000:root"}, list[0].Identity)
+	require.Equal(t, s3api.FullAccess, list[0].Access)
+	require.Equal(t, s3api.Identity{
+		ID: strings.Repeat("0f", 32), Account: "111122223333", DisplayName: "The app", Email: "app@example.org", ARN: "arn:aws:iam::111122223333:user/app",
+	}, list[1].Identity)
+	require.Equal(t, s3api.ByPolicies, list[1].Access)
+	require.Len(t, list[1].Policies, 1)
 }
 
 func TestBadCredentials(t *testing.T) {
@@ -56,8 +77,10 @@ func TestBadCredentials(t *testing.T) {
 		one("a", "KEY", canary, ""):            `"full" or "read-only"`,
 		`{"identities":[{"name":"a","access_key":"KEY","secret_key":12345678,"access":"full"}]}`: "secret_key must be a string",
 		`{"users":[]}`: "not known",
-		`{"identities":[{"name":"a","access_key":"KEY","secret_key":"` + canary + `","access":"full","policy":{"Statement":[]}}]}`: `identity 1 ("a"): it has a policy, and policies do not exist yet`,
-		`{"identities":[{"name":"a","access_key":"KEY","secret_key":"` + canary + `","access":"full","policy":null}]}`:             "policies do not exist yet",
+		`{"identities":[{"name":"a","access_key":"KEY","secret_key":"` + canary + `","access":"full","policy":{"Statement":[]}}]}`: `identity 1 ("a"): malformed policy`,
+		`{"identities":[{"name":"a","access_key":"KEY","secret_key":"` + canary + `","policy":null}]}`:                             `identity 1 ("a"): malformed policy`,
+		`{"identities":[{"name":"a","access_key":"KEY","secret_key":"` + canary + `","access":"full","account":"12"}]}`:            "12 digits",
+		`{"identities":[{"name":"a","access_key":"KEY","secret_key":"` + canary + `","access":"full","canonical_id":"ABC"}]}`:      "64 hexadecimal digits",
 		`{"identities":[{"` + canary + `":"secret_key"}]}`:                                                                         "not known",
 		strings.Repeat(" ", maxCredentialsBytes+1):                                                                                 "larger than",
 	} {
@@ -82,7 +105,7 @@ func TestOthersMayNotRead(t *testing.T) {
 
 func TestWhoIsAsked(t *testing.T) {
 	dir := t.TempDir()
-	root := &identity{"root", "ROOTKEY", canary, accessFull}
+	root := &identity{Name: "root", AccessKey: "ROOTKEY", SecretKey: canary, Access: accessFull}
 	beside := config{drives: []string{filepath.Join(dir, "d1")}}
 
 	none, err := gatherIdentities(&beside)
@@ -143,7 +166,7 @@ func TestGenerate(t *testing.T) {
 }
 
 func TestSecretsAreNotShown(t *testing.T) {
-	i := identity{"root", "KEY", canary, accessFull}
+	i := identity{Name: "root", AccessKey: "KEY", SecretKey: canary, Access: accessFull}
 	var log strings.Builder
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "secret", i.SecretKey)
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "secret", i.SecretKey, "identity", i)

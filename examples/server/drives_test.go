@@ -3,7 +3,7 @@ package main
 // Goal: drives whose directories vanish under a server at work are noticed, cost
 // no reader anything, and a writer no more than an error that it can try again
 // on. Method: a server process under load, and its drive directories deleted,
-// renamed away or replaced by empty ones, one and then another. In package main,
+// renamed away or exchanged for what is no drive, one and then another. In package main,
 // which cannot be imported.
 
 import (
@@ -26,8 +26,8 @@ func vanish() map[string]func(dir string) error {
 	return map[string]func(string) error{
 		"deleted": remove,
 		"renamed": func(dir string) error { return os.Rename(dir, dir+".away") },
-		"emptied": func(dir string) error {
-			return errors.Join(os.Rename(dir, dir+".away"), os.Mkdir(dir, 0o700))
+		"exchanged": func(dir string) error {
+			return errors.Join(os.Rename(dir, dir+".away"), os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "letter"), nil, 0o600))
 		},
 	}
 }

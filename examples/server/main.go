@@ -4,7 +4,7 @@
 //
 //	server [flags] [drives]
 //
-// Drives are directories; {1...4} in one stands for the numbers 1 to 4, several
+// Drives are directories of one pool, further pools are those of -pool; {1...4} in one stands for the numbers 1 to 4, several
 // such ranges for all their combinations, and {01...16} pads with zeros. Without
 // drives they are ./data/d{1...4}. Run it with -h for the flags.
 //
@@ -31,10 +31,18 @@
 // never a header or a query. /health/live and /health/ready answer anybody; a
 // bucket may be called "health" all the same, as what is signed is S3's.
 //
+// # What goes on
+//
+// A drive that is being rebuilt, and whatever else takes long, is a bar on a
+// terminal and otherwise a line in the log every 30 seconds, with rate and time
+// left. -admin has it as a page and as JSON, with drives, damage and what
+// happened of late, on an address of its own that only this machine reaches: it
+// asks for no credentials and changes nothing.
+//
 // # Exit codes
 //
-// 0 after an orderly end, 1 when it could not start or end in order, 2 when the
-// command line or the environment is wrong.
+// 0 after an orderly end, 1 when it could not start or end in order or when -check
+// found something, 2 when the command line or the environment is wrong.
 package main
 
 import (
@@ -71,8 +79,18 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		fmt.Fprintf(stderr, "server: %v\n", err)
 		return exitUsage
 	}
-	s := &server{config: cfg, log: newLogger(cfg, stderr), stdout: stdout}
-	if err := s.serve(ctx); err != nil {
+	tty := isTerminal(stderr)
+	s := &server{config: cfg, stdout: stdout}
+	if tty {
+		terminal := &screen{out: stderr}
+		stderr, s.bar = terminal, terminal.show
+	}
+	s.log = newLogger(cfg, stderr, tty)
+	begin := s.serve
+	if cfg.check {
+		begin = s.checkDrives
+	}
+	if err := begin(ctx); err != nil {
 		fmt.Fprintf(stderr, "server: %v\n", err)
 		return exitFailed
 	}
@@ -80,9 +98,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 }
 
 // newLogger writes text to a terminal and JSON to anything else, unless told.
-func newLogger(cfg config, w io.Writer) *slog.Logger {
+func newLogger(cfg config, w io.Writer, tty bool) *slog.Logger {
 	o := &slog.HandlerOptions{Level: cfg.logLevel}
-	if cfg.logFormat == "text" || cfg.logFormat == "auto" && isTerminal(w) {
+	if cfg.logFormat == "text" || cfg.logFormat == "auto" && tty {
 		return slog.New(slog.NewTextHandler(w, o))
 	}
 	return slog.New(slog.NewJSONHandler(w, o))

@@ -9,10 +9,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/sherd-storage/sherd"
+	"github.com/sherd-storage/sherd/s3api"
+	"github.com/sherd-storage/sherd/s3api/lifecycle"
 )
 
 // Limits of the HTTP server. A body as a whole has no limit of time; -patience
@@ -28,6 +34,8 @@ type server struct {
 	config
 	log    *slog.Logger
 	stdout io.Writer
+	keys   *s3api.Credentials // once the store is open
+	bar    func(string)       // shows a line at the end of a terminal; nil: there is none
 }
 
 // serve takes the port, opens the store, and answers until the context ends.
@@ -53,6 +61,11 @@ func (s *server) serve(ctx context.Context) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+	view, err := s.serveAdmin(f)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer view.close()
 	ended := make(chan error, 1)
 	go func() {
 		if tlsConfig != nil {
@@ -61,7 +74,7 @@ func (s *server) serve(ctx context.Context) error {
 			ended <- h.Serve(listener)
 		}
 	}()
-	store, err := s.open(ctx, f, identities)
+	store, err := s.open(ctx, f, view, identities)
 	if err != nil {
 		err = errors.Join(err, h.Close())
 		<-ended
@@ -71,7 +84,16 @@ func (s *server) serve(ctx context.Context) error {
 		}
 		return err
 	}
-	s.announce(listener.Addr(), store)
+	s.announce(listener.Addr(), view, store)
+	watching, done := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		(&progress{log: s.log, bar: s.bar}).watch(watching, func() []sherd.Work { return store.Health().Work })
+	})
+	watch.Go(func() { s.watchCredentials(watching) })
+	watch.Go(func() { s.expire(watching, store) })
+	defer watch.Wait()
+	defer done()
 	select {
 	case <-ctx.Done():
 		err = s.stop(f, h)
@@ -83,10 +105,12 @@ func (s *server) serve(ctx context.Context) error {
 }
 
 // open opens the store and lets the handler answer.
-func (s *server) open(ctx context.Context, f *front, identities []identity) (*sherd.Store, error) {
-	store, err := sherd.Open(ctx, s.drives, &sherd.Options{
-		Parity: s.parity, MustExist: s.mustExist, TrustLocks: s.trustLocks, ReserveBytes: s.reserve, Logger: s.log,
-	})
+func (s *server) open(ctx context.Context, f *front, view *adminView, identities []identity) (*sherd.Store, error) {
+	begin := sherd.Open
+	if s.readOnly {
+		begin = sherd.OpenReadOnly
+	}
+	store, err := begin(ctx, s.drives, s.storeOptions(view))
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -99,12 +123,67 @@ func (s *server) open(ctx context.Context, f *front, identities []identity) (*sh
 		fmt.Fprintf(s.stdout, "new credentials, shown this once and kept in %s\n  access key: %s\n  secret key: %s\n",
 			s.credentialsPath(), root.AccessKey, string(root.SecretKey))
 	}
-	handler, err := newHandler(store, &s.config, identities, s.log)
+	list, err := credentialsOf(identities)
+	if err == nil {
+		s.keys, err = s3api.NewCredentials(list...)
+	}
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	handler, err := newHandler(store, &s.config, s.keys, s.log)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	f.backend.Store(&backend{health: store.Health, s3: handler})
 	return store, nil
+}
+
+// watchCredentials reads the identities again at each SIGHUP.
+func (s *server) watchCredentials(ctx context.Context) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			if err := reload(&s.config, s.keys); err != nil {
+				s.log.Error("the identities stay as they were", "error", err)
+				continue
+			}
+			s.log.Info("the identities were read again")
+		}
+	}
+}
+
+func (s *server) storeOptions(view *adminView) *sherd.Options {
+	every := s.scrubEvery
+	if every == 0 {
+		every = -1 // off
+	}
+	return &sherd.Options{
+		Parity: s.parity, Pools: s.pools, Replace: s.replace, MustExist: s.mustExist, TrustLocks: s.trustLocks, ReserveBytes: s.reserve,
+		RebuildBytes: s.rebuildRate, ScrubBytes: s.scrubRate, ScrubInterval: every, Logger: s.log, Notice: view.note,
+	}
+}
+
+// expire carries out the lifecycle rules of buckets, until the context ends.
+func (s *server) expire(ctx context.Context, store *sherd.Store) {
+	if s.readOnly || s.lifecycle.Every <= 0 {
+		return
+	}
+	o := s.lifecycle
+	o.Passed = func(p lifecycle.Pass, err error) {
+		switch {
+		case ctx.Err() != nil:
+		case err != nil || p.Failed > 0:
+			s.log.Warn("lifecycle rules were not carried out to the end", "removed", p.Removed, "failed", p.Failed, "error", err)
+		case p.Removed > 0:
+			s.log.Info("lifecycle rules were carried out", "removed", p.Removed, "locked", p.Locked, "looked", p.Looked)
+		}
+	}
+	_ = lifecycle.Run(ctx, store, &o) // ends with the context
 }
 
 // explain adds what to do to errors that have an obvious remedy.
@@ -130,7 +209,10 @@ func (s *server) loadTLS() (*tls.Config, error) {
 }
 
 // announce prints the line that people and scripts wait for.
-func (s *server) announce(at net.Addr, store *sherd.Store) {
+func (s *server) announce(at net.Addr, view *adminView, store *sherd.Store) {
+	if view.listener != nil {
+		fmt.Fprintf(s.stdout, "admin view at http://%s\n", view.listener.Addr())
+	}
 	scheme := "http"
 	if s.tlsCert != "" {
 		scheme = "https"
@@ -139,7 +221,7 @@ func (s *server) announce(at net.Addr, store *sherd.Store) {
 	if store.Created() {
 		what = "created"
 	}
-	fmt.Fprintf(s.stdout, "serving S3 at %s://%s (%s on %d drives)\n", scheme, at, what, len(s.drives))
+	fmt.Fprintf(s.stdout, "serving S3 at %s://%s (%s on %d drives)\n", scheme, at, what, len(s.places()))
 }
 
 // stop ends the server in order: requests on their way may finish, up to the

@@ -118,7 +118,7 @@ func TestRefusedStarts(t *testing.T) {
 	for text, args := range map[string][]string{
 		"all drives mounted": {"-must-exist", drivesIn(t.TempDir())},
 		"not a drive":        {drivesIn(foreign)},
-		"1 to 16":            {filepath.Join(t.TempDir(), "d{1...17}")},
+		"sets of equal size": {filepath.Join(t.TempDir(), "d{1...17}")},
 		"-tls-cert":          {"-tls-cert", "missing.pem", "-tls-key", "missing.pem", drivesIn(t.TempDir())},
 		"chmod 600":          {"-credentials", writeFile(t, 0o644, `{}`), drivesIn(t.TempDir())},
 	} {

@@ -22,6 +22,7 @@ import (
 	"github.com/sherd-storage/sherd"
 	"github.com/sherd-storage/sherd/s3api"
 	"github.com/sherd-storage/sherd/s3api/inprocess"
+	"github.com/sherd-storage/sherd/s3api/policy"
 )
 
 // host is where clients find the store: a name that is nobody's.
@@ -109,8 +110,8 @@ type explicitKey struct{}
 type everything struct{}
 
 // Authorize implements s3api.Authorizer.
-func (everything) Authorize(context.Context, s3api.Identity, string, s3api.Resource) error {
-	return nil
+func (everything) Authorize(context.Context, *s3api.Attempt) (policy.Effect, error) {
+	return policy.Allow, nil
 }
 
 // maker makes the buckets that allowed requests need, for who makes the request.
@@ -120,15 +121,16 @@ type maker struct {
 }
 
 // Authorize implements s3api.Authorizer.
-func (m *maker) Authorize(ctx context.Context, who s3api.Identity, action string, on s3api.Resource) error {
-	if err := m.Authorizer.Authorize(ctx, who, action, on); err != nil {
-		return err
+func (m *maker) Authorize(ctx context.Context, a *s3api.Attempt) (policy.Effect, error) {
+	effect, err := m.Authorizer.Authorize(ctx, a)
+	if err != nil || effect != policy.Allow {
+		return effect, err
 	}
 	explicit := ctx.Value(explicitKey{}).(*bool)
-	*explicit = *explicit || action == "s3:CreateBucket" || action == "s3:DeleteBucket"
-	if on.Bucket != "" && !*explicit {
+	*explicit = *explicit || a.Action == "s3:CreateBucket" || a.Action == "s3:DeleteBucket"
+	if a.Resource.Bucket != "" && !*explicit {
 		// One that is there already, or can not be, is the handler's to tell.
-		_, _ = m.store.CreateBucket(ctx, on.Bucket, &sherd.BucketOptions{Owner: who.ID})
+		_, _ = m.store.CreateBucket(ctx, a.Resource.Bucket, &sherd.BucketOptions{Owner: a.Identity.ID})
 	}
-	return nil
+	return effect, nil
 }

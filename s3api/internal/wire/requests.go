@@ -54,6 +54,11 @@ type Sums struct {
 	CRC64NVME string `xml:"ChecksumCRC64NVME,omitempty"`
 	SHA1      string `xml:"ChecksumSHA1,omitempty"`
 	SHA256    string `xml:"ChecksumSHA256,omitempty"`
+	SHA512    string `xml:"ChecksumSHA512,omitempty"`
+	MD5       string `xml:"ChecksumMD5,omitempty"`
+	XXHASH64  string `xml:"ChecksumXXHASH64,omitempty"`
+	XXHASH3   string `xml:"ChecksumXXHASH3,omitempty"`
+	XXHASH128 string `xml:"ChecksumXXHASH128,omitempty"`
 	Type      string `xml:"ChecksumType,omitempty"`
 }
 
@@ -71,6 +76,16 @@ func (s *Sums) Field(algorithm string) *string {
 		return &s.SHA1
 	case "SHA256":
 		return &s.SHA256
+	case "SHA512":
+		return &s.SHA512
+	case "MD5":
+		return &s.MD5
+	case "XXHASH64":
+		return &s.XXHASH64
+	case "XXHASH3":
+		return &s.XXHASH3
+	case "XXHASH128":
+		return &s.XXHASH128
 	default:
 		return nil
 	}

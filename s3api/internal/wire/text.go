@@ -12,10 +12,18 @@ import (
 // texts hold: a character that XML 1.0 can't have, not even as a reference, is
 // U+FFFD in it, and so is a byte that is no UTF-8.
 func Marshal(document any) ([]byte, error) {
+	if d, ok := document.(written); ok {
+		p := pen(xml.Header)
+		d.write(&p)
+		return p, nil
+	}
 	var b bytes.Buffer
 	b.WriteString(xml.Header)
 	if err := xml.NewEncoder(&b).Encode(document); err != nil {
 		return nil, err
+	}
+	if _, ok := document.(ErrorDocument); ok { // it has no attributes, and clients look for texts with quotes in it
+		return []byte(strings.NewReplacer("&#34;", `"`, "&#39;", "'").Replace(b.String())), nil
 	}
 	return b.Bytes(), nil
 }
@@ -93,4 +101,20 @@ func ValidBucket(name string) bool {
 		letters = letters || c != '.' && (c < '0' || c > '9')
 	}
 	return letters || strings.Count(name, ".") != 3
+}
+
+// ReservedBucket says whether S3 keeps a name for itself, so that no bucket can be
+// made with it (S3, user guide, "General purpose bucket naming rules").
+func ReservedBucket(name string) bool {
+	for _, prefix := range [...]string{"xn--", "sthree-", "amzn-s3-demo-"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	for _, suffix := range [...]string{"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"} {
+		if strings.HasSuffix(name, suffix) {
+			return true
+		}
+	}
+	return false
 }

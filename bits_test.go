@@ -17,6 +17,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,7 +96,12 @@ func TestOneWrongBitAnywhere(t *testing.T) {
 // wrongBits turns bits in one store, one after another, each mended before the next.
 func wrongBits(t *testing.T, r *rand.Rand, n int, found, dead map[string]int) {
 	k := newRack(4)
-	k.opt = &sherd.Options{CacheBytes: 1}
+	var told atomic.Int64
+	k.opt = &sherd.Options{CacheBytes: 1, Notice: func(n sherd.Notice) {
+		if n.Kind == sherd.NoticeDamage || n.Kind == sherd.NoticeHealed {
+			told.Add(1)
+		}
+	}}
 	s, err := k.open(t)
 	require.NoError(t, err)
 	_, err = s.CreateBucket(t.Context(), bucketName, nil)
@@ -129,19 +135,19 @@ func wrongBits(t *testing.T, r *rand.Rand, n int, found, dead map[string]int) {
 		under(t, k.disks[drive], fmt.Sprintf("/drive%d", drive), files)
 		file, at := draw(r, files)
 		what := fmt.Sprintf("bit of %s, byte %d of %d", file, at, files[file])
-		before := s.Health()
+		before, heard := s.Health(), told.Load()
 		bit := r.IntN(8)
 		turnBit(t, k.disks[drive], file, at, bit)
 		readAll(what)
 		pass(2 * time.Second) // probes look, and what was met is mended
-		said := len(s.Health().Damage) > len(before.Damage) || !well(s)
+		said := told.Load() > heard || !well(s)
 		for f, err := range s.Check(t.Context()) {
 			require.NoError(t, err, what)
 			said = said || f.Text != ""
 		}
 		if !said {
 			again() // the rest is read at an opening
-			said = len(s.Health().Damage) > 0
+			said = told.Load() > heard || len(s.Health().Damage) > 0
 			for _, d := range s.Health().Drives {
 				said = said || d.Path == fmt.Sprintf("/drive%d", drive) && d.Since.After(before.Drives[0].Since) && d.ID != idOf(before, d.Path)
 			}

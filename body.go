@@ -4,15 +4,16 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/sherd-storage/sherd/internal/driveset"
+	"github.com/sherd-storage/sherd/internal/seal"
 	"github.com/sherd-storage/sherd/layout"
 )
 
@@ -22,6 +23,91 @@ type digests struct {
 	expected []byte // MD5
 	checksum *ChecksumRequest
 	verify   func() error
+	seal     *Encryption // nil: the bytes are stored as they are
+}
+
+// Encryption says that bytes are encrypted before they reach any drive, with
+// AES-256-GCM, and how. Sizes, ranges, checksums and limits are those of the plain
+// bytes all the same; names, descriptions and tags are not encrypted.
+type Encryption struct {
+	// Key of this object alone, random. The store never keeps it: without it the
+	// bytes are lost.
+	Key [32]byte
+	// Envelope is kept with the version and given back, at most MaxEnvelopeBytes:
+	// what its owner finds the key by, as the key sealed by another. It is not
+	// encrypted.
+	Envelope []byte
+	// HideMD5 makes the ETag that is asked for with MD5 a random one that looks
+	// like an MD5, since that of the plain bytes tells who guesses them that they
+	// are so.
+	HideMD5 bool
+}
+
+// validate gives ErrInvalidArgument or ErrTooLarge; nil is nothing to object to.
+func (e *Encryption) validate() error {
+	switch {
+	case e == nil:
+		return nil
+	case e.Key == [seal.KeyBytes]byte{}:
+		return fmt.Errorf("%w: the key of an encryption is all zeros", ErrInvalidArgument)
+	case len(e.Envelope) > MaxEnvelopeBytes:
+		return fmt.Errorf("%w: an envelope of %d bytes, at most %d", ErrTooLarge, len(e.Envelope), MaxEnvelopeBytes)
+	}
+	return nil
+}
+
+// begin gives a new salt, and what a record has to say of what is encrypted with
+// it; nil for what is not.
+func (e *Encryption) begin() (*layout.Sealed, error) {
+	if e == nil {
+		return nil, nil
+	}
+	out := &layout.Sealed{Envelope: e.Envelope}
+	if _, err := rand.Read(out.Salt[:]); err != nil {
+		return nil, err
+	}
+	check, err := (&seal.Key{Of: e.Key, Salt: out.Salt}).Check()
+	out.Check = check
+	return out, err
+}
+
+// fits says whether bytes that are encrypted so can belong to an object: ErrEncrypted
+// where only the object is, ErrKey where it has another key.
+func (e *Encryption) fits(object *layout.Sealed) error {
+	switch {
+	case object == nil && e == nil:
+		return nil
+	case e == nil:
+		return ErrEncrypted
+	case object == nil:
+		return fmt.Errorf("%w: the object is not encrypted", ErrInvalidArgument)
+	}
+	return opens(object, e.Key)
+}
+
+// opens gives ErrKey unless the key is that of an encrypted object.
+func opens(object *layout.Sealed, key [seal.KeyBytes]byte) error {
+	is, err := (&seal.Key{Of: key, Salt: object.Salt}).Is(object.Check)
+	if err == nil && !is {
+		err = ErrKey
+	}
+	return err
+}
+
+// envelope of a version; nil where it is not encrypted.
+func envelope(s *layout.Sealed) []byte {
+	if s == nil {
+		return nil
+	}
+	return append([]byte{}, s.Envelope...)
+}
+
+// ofPart is what the record of a part says: the rest is its object's.
+func ofPart(s *layout.Sealed) *layout.Sealed {
+	if s == nil {
+		return nil
+	}
+	return &layout.Sealed{Salt: s.Salt}
 }
 
 // Memory that a request takes for its buffers.
@@ -63,15 +149,36 @@ func (s *Store) memory(ctx context.Context, size int64) (free func(), _ error) {
 // sumsOfBody is what was computed from a body.
 type sumsOfBody struct {
 	hasMD5    bool
+	hidden    bool // md5 is random
 	md5       [md5.Size]byte
 	checksums []Checksum
+}
+
+// etag is none where no MD5 was asked for.
+func (d *sumsOfBody) etag() layout.ETag {
+	switch {
+	case !d.hasMD5:
+		return layout.ETag{}
+	case d.hidden:
+		return layout.ETag{Kind: layout.ETagHidden, Sum: d.md5}
+	}
+	return layout.ETag{Kind: layout.ETagMD5, Sum: d.md5}
+}
+
+// hide puts a random MD5 in the place of the one that there is.
+func (d *sumsOfBody) hide() error {
+	d.hasMD5, d.hidden = true, true
+	_, err := rand.Read(d.md5[:])
+	return err
 }
 
 // staging is bytes on their way, and the memory that they keep.
 type staging struct {
 	*driveset.Staged
-	set  *driveset.Set // on whose drives
-	free func()
+	Size   int64          // of the plain bytes; that of Staged is of what is stored
+	sealed *layout.Sealed // how they were encrypted; nil: they are as they were
+	set    *driveset.Set  // on whose drives
+	free   func()
 }
 
 func (st *staging) discard() {
@@ -95,18 +202,74 @@ func (s *Store) stage(ctx context.Context, set *driveset.Set, from io.Reader, si
 		return nil, sumsOfBody{}, err
 	}
 	defer body.close()
-	staged, err := set.Stage(ctx, body, size, spec)
+	sealed, stored, err := d.seal.over(body)
 	if err != nil {
 		free()
 		return nil, sumsOfBody{}, err
 	}
-	st := &staging{staged, set, free}
+	length := size
+	if sealed != nil {
+		length = seal.Size(size)
+	}
+	staged, err := set.Stage(ctx, stored, length, spec)
+	if err != nil {
+		free()
+		return nil, sumsOfBody{}, err
+	}
+	st := &staging{staged, body.read, sealed, set, free}
 	sums, err := body.verify(d)
+	if err == nil && d.seal != nil && d.seal.HideMD5 && d.md5 {
+		err = sums.hide()
+	}
 	if err != nil {
 		st.discard()
 	}
 	return st, sums, err
 }
+
+// over gives what is stored of a body.
+func (e *Encryption) over(b *body) (*layout.Sealed, io.Reader, error) {
+	sealed, err := e.begin()
+	if err != nil || sealed == nil {
+		return nil, b, err
+	}
+	stored, err := seal.NewSealer(b, b.size, &seal.Key{Of: e.Key, Salt: sealed.Salt})
+	return sealed, stored, err
+}
+
+// openSpan opens bytes, decrypted where the version is encrypted.
+func (o *source) openSpan(sp span, sealed bool) (driveset.Data, error) {
+	stored := sp.size
+	if sealed {
+		stored = seal.Size(sp.size)
+	}
+	switch {
+	case sealed != (sp.sealed != nil):
+		return nil, fmt.Errorf("%w: a part is encrypted and the object is not, or the other way round", ErrDamaged)
+	case stored != sp.place.Size:
+		return nil, fmt.Errorf("%w: %d bytes are stored of %d, not %d", ErrDamaged, sp.place.Size, sp.size, stored)
+	case !sealed:
+		return o.set.OpenData(o.ctx, sp.place, sp.off, sp.n)
+	}
+	from, n := seal.Span(sp.size, sp.off, sp.n)
+	data, err := o.set.OpenData(o.ctx, sp.place, from, n)
+	if err != nil {
+		return nil, err
+	}
+	opener, err := seal.NewOpener(data, &seal.Key{Of: o.secret, Salt: sp.sealed.Salt}, sp.size, sp.off, sp.n)
+	if err != nil {
+		return nil, errors.Join(err, data.Close())
+	}
+	return &opened{opener, data}, nil
+}
+
+// opened is bytes that are decrypted as they are read.
+type opened struct {
+	*seal.Opener
+	stored driveset.Data
+}
+
+func (d *opened) Close() error { return d.stored.Close() }
 
 // body is what the drives read from: it counts and hashes what goes through.
 type body struct {
@@ -141,7 +304,7 @@ func (s *Store) newBody(from io.Reader, size int64, d digests) (*body, error) {
 		return nil, fmt.Errorf("%w: an MD5 of %d bytes", ErrInvalidArgument, len(d.expected))
 	}
 	b := &body{from: from, size: size, pool: s}
-	if d.md5 {
+	if d.md5 && (d.expected != nil || d.seal == nil || !d.seal.HideMD5) {
 		b.digests = append(b.digests, digest{hash: md5.New()})
 	}
 	if d.checksum != nil {
@@ -287,171 +450,4 @@ func (r *ChecksumRequest) check(have []Checksum) error {
 		}
 	}
 	return nil
-}
-
-// Objects that were written while drives were away are laid out over the others.
-// Once all have been in-sync for a while they are laid out anew.
-const (
-	widenEvery  = time.Minute
-	widenAfter  = time.Minute
-	widenAgain  = time.Hour // after a time that left some as they were
-	widenBytes  = 32 << 20  // a second, by itself
-	widenOwners = 256       // bytes that more versions share stay as they are
-)
-
-// widenAll lays out anew what can be, until the context ends.
-func (s *Store) widenAll(ctx context.Context) {
-	every := time.NewTicker(widenEvery)
-	defer every.Stop()
-	resting := map[*driveset.Set]int{}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-every.C:
-		}
-		for _, set := range s.sets() {
-			if resting[set]--; resting[set] > 0 || set.Narrow() == 0 || !set.Settled(widenAfter) {
-				continue
-			}
-			if n, err := s.widen(ctx, set, widenBytes); err != nil && ctx.Err() == nil {
-				s.opt.Logger.InfoContext(ctx, "objects are laid out over all drives later", "done", n, "error", err)
-			}
-			if set.Narrow() > 0 {
-				resting[set] = int(widenAgain / widenEvery)
-			}
-		}
-	}
-}
-
-// errUnsettled: a drive is away again.
-var errUnsettled = errors.New("not all drives are in-sync")
-
-// widen lays out anew what is laid out over fewer drives than a set has, and says
-// how many objects and parts that were. bytes bounds how many it moves in a second.
-func (s *Store) widen(ctx context.Context, set *driveset.Set, bytes int64) (n uint64, err error) {
-	job := set.Begin(driveset.WorkRelayout, "")
-	defer job.End()
-	job.Expect(set.Narrow(), 0)
-	err = set.Narrowed(ctx, func(item layout.Item, place layout.Place) error {
-		if !set.Settled(0) {
-			return errUnsettled
-		}
-		done, err := s.widenOne(ctx, set, item.Slot, place)
-		if err != nil && (ctx.Err() != nil || errors.Is(err, driveset.ErrReadOnly) || errors.Is(err, driveset.ErrNoSpace) || errors.Is(err, errUnsettled)) {
-			return err
-		}
-		if err != nil {
-			s.opt.Logger.DebugContext(ctx, "an object stays as it is laid out", "data", place.Data.String(), "error", err)
-		}
-		if !done {
-			return nil
-		}
-		n++
-		job.Done(1, uint64(place.Size))
-		if bytes <= 0 {
-			return nil
-		}
-		pause := time.NewTimer(time.Duration(float64(place.Size) / float64(bytes) * float64(time.Second)))
-		defer pause.Stop()
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-		}
-		return ctx.Err()
-	})
-	return n, err
-}
-
-// widenOne lays bytes out anew. They are written before any lock is taken. Who uses
-// them together goes on doing so: one entry names the new shards in all their
-// records, so that a copy by reference does not become one of bytes.
-func (s *Store) widenOne(ctx context.Context, set *driveset.Set, slot layout.Slot, place layout.Place) (bool, error) {
-	before, err := usersOf(ctx, set, slot, place)
-	if err != nil || before == nil {
-		return false, err
-	}
-	free, err := s.memory(ctx, place.Size)
-	if err != nil {
-		return false, err
-	}
-	defer free()
-	data, err := set.OpenData(ctx, place, 0, place.Size)
-	if err != nil {
-		return false, err
-	}
-	defer data.Close()
-	staged, err := set.Stage(ctx, data, place.Size, before.spec)
-	if err != nil {
-		return false, err
-	}
-	defer staged.Discard()
-	if len(staged.Place.Drives) <= len(place.Drives) {
-		return false, errUnsettled
-	}
-	unlock, err := s.locks.LockEach(ctx, before.wants...)
-	if err != nil {
-		return false, err
-	}
-	h := &hold{unlock: unlock, set: set}
-	defer h.release()
-	now, err := usersOf(ctx, set, slot, place)
-	if err != nil || now == nil || !slices.Equal(now.wants, before.wants) ||
-		len(now.records) > 1 && staged.Place.Kind == layout.PlaceInline { // which nobody shares
-		return false, err
-	}
-	err = s.commit(ctx, h, driveset.Change{Staged: staged}, func(layout.Position, layout.Owner) ([]layout.Write, error) {
-		return now.writes(place, staged.Place)
-	})
-	return err == nil, err
-}
-
-// HealOptions of healing. Nil: none.
-type HealOptions struct {
-	// Found is told, by the goroutine that heals, of what is found and what came of
-	// it. Nil: nobody.
-	Found func(Finding)
-}
-
-// HealSummary is what came of healing.
-type HealSummary struct {
-	Supplied  uint64 // shards that drives owed which took another's place
-	Found     uint64 // things that were not as they should be
-	Healed    uint64 // of them
-	Left      uint64 // of them; they are as they were
-	Widened   uint64 // objects and parts laid out over all drives again
-	Discarded int    // files that nobody used: they are in quarantine
-}
-
-// Heal does now, as fast as it goes and to the end, what a store does by itself in
-// its time: it gives drives the shards that they owe, reads and compares everything,
-// mends what is missing or damaged, puts files aside that nobody uses, and lays
-// out over all drives what was written while some were away, if all are there. An
-// error means that it could not go on; what could not be mended is no error.
-func (s *Store) Heal(ctx context.Context, o *HealOptions) (sum HealSummary, err error) {
-	op := s.begin("heal", "", "", "")
-	defer op.end(&err)
-	if s.closed.Load() {
-		return sum, ErrClosed
-	}
-	for _, set := range s.sets() {
-		part, err := set.Heal(ctx, func(f driveset.Finding) {
-			if o != nil && o.Found != nil {
-				o.Found(finding(f))
-			}
-		})
-		sum.Supplied, sum.Found, sum.Healed = sum.Supplied+part.Supplied, sum.Found+part.Found, sum.Healed+part.Healed
-		sum.Left, sum.Discarded = sum.Left+part.Left, sum.Discarded+part.Discarded
-		if err != nil {
-			return sum, err
-		}
-		if set.Narrow() == 0 || !set.Settled(0) {
-			continue
-		}
-		n, err := s.widen(ctx, set, 0)
-		if sum.Widened += n; err != nil && !errors.Is(err, errUnsettled) {
-			return sum, err
-		}
-	}
-	return sum, nil
 }

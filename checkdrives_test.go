@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -196,9 +197,12 @@ func TestCheckDrivesThatDiffer(t *testing.T) {
 	drives := released(t, "closed")
 	s, err := sherd.Open(t.Context(), drives[1:], nil)
 	require.NoError(t, err)
-	_, err = s.Delete(t.Context(), "plain", "large", nil)
+	files := len(filesOf(t, drives[1], "shards/*/*"))
+	_, err = s.Delete(t.Context(), "plain", "with all parity", nil)
 	require.NoError(t, err)
 	put(t, s, "plain", "new", "while one is away")
+	// The others remove their shards of it, and the one that is away has its own.
+	require.Eventually(t, func() bool { return len(filesOf(t, drives[1], "shards/*/*")) < files }, time.Minute, 5*time.Millisecond)
 	require.NoError(t, s.Close())
 	found := checked(t, drives)
 	require.Len(t, found, 1)
@@ -219,6 +223,7 @@ func TestCheckDrivesThatDiffer(t *testing.T) {
 	found = checked(t, drives)
 	require.NotEmpty(t, found)
 	require.Equal(t, "log", found[0].Kind)
+	require.Contains(t, found[0].Text, "old image")
 	require.Equal(t, drives[0], found[0].Path)
 	for _, f := range found[1:] {
 		require.False(t, f.Lost, "%+v", f)

@@ -66,7 +66,7 @@ func (s *Store) CompleteUpload(ctx context.Context, bucketName, key, uploadID st
 	if err != nil {
 		return ObjectInfo{}, err
 	}
-	used, unused, err := s.chooseParts(ctx, held.set, id, parts, o.MinPartBytes)
+	used, unused, err := s.chooseParts(ctx, held.set, id, u.Sealed != nil, parts, o.MinPartBytes)
 	if err != nil {
 		return ObjectInfo{}, err
 	}
@@ -99,7 +99,7 @@ func checkParts(parts []CompletedPart) error {
 }
 
 // chooseParts gives the parts of the upload that are named, and the others.
-func (s *Store) chooseParts(ctx context.Context, set *driveset.Set, id layout.UploadID, parts []CompletedPart, minBytes int64) (used, unused []*version, err error) {
+func (s *Store) chooseParts(ctx context.Context, set *driveset.Set, id layout.UploadID, sealed bool, parts []CompletedPart, minBytes int64) (used, unused []*version, err error) {
 	next := 0
 	for v, err := range readParts(ctx, set, id, 1) {
 		if err != nil {
@@ -111,6 +111,9 @@ func (s *Store) chooseParts(ctx context.Context, set *driveset.Set, id layout.Up
 		}
 		if err := parts[next].is(v); err != nil {
 			return nil, nil, err
+		}
+		if (v.Sealed != nil) != sealed {
+			return nil, nil, fmt.Errorf("%w: number %d is encrypted, and the upload is not, or the other way round", ErrInvalidPart, v.Part)
 		}
 		used = append(used, v)
 		next++
@@ -155,7 +158,7 @@ func (c *change) fromParts(s *Store, u *session, used, unused []*version, o *Com
 	retention := lock.Retention{Mode: lock.Mode(u.Retention.Mode), Until: u.Retention.Until}
 	c.describe(&PutOptions{ContentType: u.ContentType, Headers: u.Headers, Metadata: u.Metadata, Tags: u.Tags,
 		Owner: u.Owner, StorageClass: u.Storage, Access: u.Access}, sumsOfBody{checksums: sums})
-	r.ETag, r.Flags = md5OfParts(used), r.Flags|layout.FlagMultipart
+	r.ETag, r.Flags, r.Sealed = md5OfParts(used), r.Flags|layout.FlagMultipart, u.Sealed
 	runs := runsOf(used)
 	for _, v := range used {
 		r.Size += v.Size
@@ -274,7 +277,7 @@ func (s *Store) ObjectParts(ctx context.Context, bucketName, key string, o *GetO
 // md5OfParts is the ETag that S3 gives an object from parts (API reference,
 // CompleteMultipartUpload); none where a part has no MD5.
 func md5OfParts(parts []*version) layout.ETag {
-	if slices.ContainsFunc(parts, func(v *version) bool { return v.ETag.Kind != layout.ETagMD5 }) {
+	if slices.ContainsFunc(parts, func(v *version) bool { return v.ETag.Kind != layout.ETagMD5 && v.ETag.Kind != layout.ETagHidden }) {
 		return layout.ETag{}
 	}
 	h := md5.New()
@@ -314,7 +317,7 @@ func (s *Store) Append(ctx context.Context, bucketName, key string, body io.Read
 	if err != nil {
 		return ObjectInfo{}, err
 	}
-	before, err := appendable(ctx, set, b, key, offset, o.Conditions) // again under the lock; here it spares the body
+	before, err := appendable(ctx, set, b, key, offset, o) // again under the lock; here it spares the body
 	if err != nil {
 		return ObjectInfo{}, err
 	}
@@ -332,11 +335,16 @@ func (s *Store) Append(ctx context.Context, bucketName, key string, body io.Read
 	}
 	defer held.release()
 	op.bytes = staged.Size
-	v, err := appendable(ctx, held.set, b, key, offset, o.Conditions)
+	c, err := s.replace(ctx, held.set, b, key, o.Conditions)
 	if err != nil {
 		return ObjectInfo{}, err
 	}
-	c, err := s.replace(ctx, held.set, b, key, o.Conditions)
+	v := c.latest
+	if v != nil {
+		v, err = endsAt(b, key, v, offset, o)
+	} else {
+		v, err = appendable(ctx, held.set, b, key, offset, &PutOptions{Encryption: o.Encryption})
+	}
 	if err != nil {
 		return ObjectInfo{}, err
 	}
@@ -353,7 +361,7 @@ func (s *Store) Append(ctx context.Context, bucketName, key string, body io.Read
 }
 
 // appendable is the version that bytes go to the end of, nil where there is none.
-func appendable(ctx context.Context, set *driveset.Set, b *bucket, key string, offset int64, conditions Conditions) (*version, error) {
+func appendable(ctx context.Context, set *driveset.Set, b *bucket, key string, offset int64, o *PutOptions) (*version, error) {
 	view, err := set.View(ctx)
 	if err != nil {
 		return nil, err
@@ -363,9 +371,14 @@ func appendable(ctx context.Context, set *driveset.Set, b *bucket, key string, o
 	if err != nil {
 		return nil, err
 	}
-	if err := conditions.forWrite(v); err != nil {
+	if err := o.Conditions.forWrite(v); err != nil {
 		return nil, err
 	}
+	return endsAt(b, key, v, offset, o)
+}
+
+// endsAt gives nil for a version that is none, or a delete marker.
+func endsAt(b *bucket, key string, v *version, offset int64, o *PutOptions) (*version, error) {
 	if v == nil || v.Flags&layout.FlagMarker != 0 {
 		if offset != 0 {
 			return nil, fmt.Errorf("%w: there is none", ErrWriteOffset)
@@ -377,6 +390,9 @@ func appendable(ctx context.Context, set *driveset.Set, b *bucket, key string, o
 		return nil, &found{fmt.Errorf("%w: %d, not %d", ErrWriteOffset, v.Size, offset), b.info(key, v)}
 	case v.Place.PartsInAll() >= MaxPartNumber:
 		return nil, fmt.Errorf("%w: %d", ErrTooManyParts, MaxPartNumber)
+	}
+	if err := o.Encryption.fits(v.Sealed); err != nil {
+		return nil, &found{err, b.info(key, v)}
 	}
 	return v, nil
 }
@@ -431,7 +447,7 @@ func grown(v *version, size int64, appended []Checksum) (out []Checksum, err err
 // are and nothing else. Bytes in a shard file stay where they are.
 func (s *Store) inPieces(ctx context.Context, b *bucket, key string, held *hold, v *version) (*version, error) {
 	part := layout.Record{Head: layout.Head{Modified: v.Modified, Size: v.Size, ETag: v.ETag}}
-	part.Checksums, part.Flags, part.Place = v.Checksums, v.Flags&layout.FlagChecksum, v.Place
+	part.Checksums, part.Flags, part.Place, part.Sealed = v.Checksums, v.Flags&layout.FlagChecksum, v.Place, ofPart(v.Sealed)
 	var change driveset.Change
 	switch v.Place.Kind {
 	case layout.PlaceFile:

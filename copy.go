@@ -18,6 +18,13 @@ type Source struct {
 	Bucket, Key, VersionID string
 	// Conditions on the source: ErrPrecondition where one does not hold.
 	Conditions Conditions
+	// Unlock gives the key of an encrypted source, as GetOptions.Key: it is asked
+	// where its bytes are read.
+	Unlock func(envelope []byte) ([32]byte, error)
+}
+
+func (from *Source) get() *GetOptions {
+	return &GetOptions{VersionID: from.VersionID, Key: from.Unlock}
 }
 
 // CopyOptions of a copy. Nil: the copy is described as its source is.
@@ -28,7 +35,27 @@ type CopyOptions struct {
 	PutOptions
 	ReplaceMetadata bool // ContentType, Headers and Metadata are those of PutOptions
 	ReplaceTags     bool
+	// KeepEncryption lets the copy of an encrypted source have its key and its
+	// envelope; Encryption must be nil then. Only where the bytes must be moved
+	// Source.Unlock is asked. Else the copy is encrypted as Encryption says: bytes of
+	// an encrypted source, and those of a copy that is encrypted, are read and
+	// written anew, in one piece.
+	KeepEncryption bool
 }
+
+// rewrites says whether the bytes of a version are written anew for the copy, as its
+// key is another one.
+func (o *CopyOptions) rewrites(v *version) bool {
+	return o.Encryption != nil || v.Sealed != nil && !o.KeepEncryption
+}
+
+// keepsETag says whether the copy may have the ETag of its source.
+func (o *CopyOptions) keepsETag(v *version) bool {
+	return !o.rewrites(v) || v.ETag.Kind != layout.ETagHidden && !o.hidesETag()
+}
+
+// hidesETag says that the ETag of the copy is a random one.
+func (o *CopyOptions) hidesETag() bool { return o.Encryption != nil && o.Encryption.HideMD5 }
 
 // Copy makes an object of the bytes of another one, without moving them: both
 // use the same shards, each of them keeps them. Only where the two keys live in
@@ -50,6 +77,9 @@ func (s *Store) Copy(ctx context.Context, from Source, bucketName, key string, o
 	}
 	if err := o.validate(s.drives()); err != nil {
 		return ObjectInfo{}, err
+	}
+	if o.KeepEncryption && o.Encryption != nil {
+		return ObjectInfo{}, fmt.Errorf("%w: an encryption, and that of the source", ErrInvalidArgument)
 	}
 	var known computed
 	defer func() { known.discard() }()
@@ -92,12 +122,13 @@ type computed struct {
 	bucket layout.BucketID
 	of     layout.Position
 	epoch  uint64
+	size   int64 // a version that is appended to is another one
 	sums   sumsOfBody
 	moved  *staging
 }
 
 func (c *computed) is(src *bucket, v *version) bool {
-	return c.of == v.Version && c.epoch == v.Epoch && c.bucket == src.id
+	return c.of == v.Version && c.epoch == v.Epoch && c.size == v.Size && c.bucket == src.id
 }
 
 func (c *computed) discard() {
@@ -121,9 +152,9 @@ func (s *Store) copyOnce(ctx context.Context, from Source, bucketName, key strin
 	if err != nil {
 		return ObjectInfo{}, err
 	}
-	inline := v.Place.Kind == layout.PlaceInline
+	inline, rewrites := v.Place.Kind == layout.PlaceInline, o.rewrites(v)
 	apart = apart || v.Place.Kind == layout.PlaceGrown && v.Place.PartsInAll() > sharedParts
-	if apart = apart && !inline && v.Place.Kind != layout.PlaceNone; apart && (known.moved == nil || !known.is(src, v)) {
+	if apart = rewrites || apart && !inline && v.Place.Kind != layout.PlaceNone; apart && (known.moved == nil || !known.is(src, v)) {
 		return ObjectInfo{}, errMove
 	}
 	sums, err := digestsOfCopy(src, v, o, known)
@@ -135,11 +166,11 @@ func (s *Store) copyOnce(ctx context.Context, from Source, bucketName, key strin
 		return ObjectInfo{}, err
 	}
 	c.describe(o.over(v), sums)
-	c.record.Size, c.record.Place = v.Size, v.Place
+	c.record.Size, c.record.Place, c.record.Sealed = v.Size, v.Place, v.Sealed
 	if !apart {
 		c.record.Flags |= v.Flags & layout.FlagMultipart
 	}
-	if !sums.hasMD5 {
+	if !sums.hasMD5 && o.keepsETag(v) {
 		c.record.ETag = v.ETag
 	} else if !apart && v.Place.Kind == layout.PlaceGrown {
 		c.record.ETag.Parts = v.ETag.Parts
@@ -214,8 +245,13 @@ func digestsOfCopy(src *bucket, v *version, o *CopyOptions, known *computed) (su
 		return known.sums, nil
 	}
 	out := sumsOfBody{checksums: sums(v.Checksums)}
-	if o.MD5 && v.ETag.Kind != layout.ETagMD5 && v.ETag.Kind != layout.ETagParts {
+	if o.MD5 && !o.hasMD5(v) {
 		return out, errCompute
+	}
+	if o.MD5 && o.hidesETag() {
+		if err := out.hide(); err != nil {
+			return out, err
+		}
 	}
 	if o.Checksum == nil || len(o.Checksum.Algorithms) == 0 {
 		return out, nil
@@ -232,9 +268,21 @@ func digestsOfCopy(src *bucket, v *version, o *CopyOptions, known *computed) (su
 	return out, o.Checksum.check(wanted)
 }
 
+// hasMD5 says whether the copy has, without reading the bytes, the ETag that MD5
+// asks for.
+func (o *CopyOptions) hasMD5(v *version) bool {
+	switch v.ETag.Kind {
+	case layout.ETagMD5, layout.ETagParts:
+		return true
+	case layout.ETagHidden:
+		return !o.rewrites(v) || o.hidesETag()
+	}
+	return o.hidesETag()
+}
+
 // compute reads the source for its digests, without any lock.
 func (s *Store) compute(ctx context.Context, from Source, o *CopyOptions) (computed, error) {
-	obj, err := s.Get(ctx, from.Bucket, from.Key, &GetOptions{VersionID: from.VersionID})
+	obj, err := s.Get(ctx, from.Bucket, from.Key, from.get())
 	if err != nil {
 		return computed{}, err
 	}
@@ -250,7 +298,7 @@ func (s *Store) compute(ctx context.Context, from Source, o *CopyOptions) (compu
 		return computed{}, err
 	}
 	sums, err := body.verify(d)
-	return computed{bucket: obj.b.id, of: v.Version, epoch: v.Epoch, sums: sums}, err
+	return computed{bucket: obj.b.id, of: v.Version, epoch: v.Epoch, size: v.Size, sums: sums}, err
 }
 
 // carry brings the bytes of the source to the set that the copy is to be in, and
@@ -264,7 +312,7 @@ func (s *Store) carry(ctx context.Context, from Source, bucketName, key string, 
 	if err != nil {
 		return computed{}, err
 	}
-	obj, err := s.Get(ctx, from.Bucket, from.Key, &GetOptions{VersionID: from.VersionID})
+	obj, err := s.Get(ctx, from.Bucket, from.Key, from.get())
 	if err != nil {
 		return computed{}, err
 	}
@@ -277,6 +325,9 @@ func (s *Store) carry(ctx context.Context, from Source, bucketName, key string, 
 	} else if err != nil {
 		return computed{}, err
 	}
+	if d.seal = o.Encryption; v.Sealed != nil && o.KeepEncryption {
+		d.seal = &Encryption{Key: obj.secret, Envelope: v.Sealed.Envelope}
+	}
 	spec := s.spec(b, key, nil)
 	if len(v.Place.Drives) > 0 {
 		spec.Parity = min(int(v.Place.Parity), set.Drives()/2)
@@ -288,7 +339,7 @@ func (s *Store) carry(ctx context.Context, from Source, bucketName, key string, 
 	if d.md5 || d.checksum != nil {
 		sums = read
 	}
-	return computed{bucket: obj.b.id, of: v.Version, epoch: v.Epoch, sums: sums, moved: staged}, nil
+	return computed{bucket: obj.b.id, of: v.Version, epoch: v.Epoch, size: v.Size, sums: sums, moved: staged}, nil
 }
 
 // over says how a copy is described.
@@ -316,7 +367,7 @@ func (s *Store) restage(ctx context.Context, from, set *driveset.Set, b *bucket,
 	if err != nil {
 		return nil, err
 	}
-	return &staging{staged, set, func() {}}, nil
+	return &staging{staged, v.Size, v.Sealed, set, func() {}}, nil
 }
 
 // RenameOptions of a rename. Nil: none.

@@ -30,8 +30,10 @@
 // # What is not
 //
 // A store is owned by one process: a second one that opens the same drives is
-// refused. There is no user, no permission and no encryption here: who has a
-// *Store may do everything but break a lock. An [Object] that is open holds a
+// refused. There is no user and no permission here: who has a *Store may do
+// everything but break a lock, or read what is encrypted without its key. Nothing
+// is encrypted unless its options say so ([Encryption]), and names and descriptions
+// never are. An [Object] that is open holds a
 // part of the memory budget until it was read to its end or closed; a caller
 // that waits for one request while it holds another can wait for ever, unless
 // its context ends.
@@ -58,6 +60,7 @@ import (
 	"github.com/sherd-storage/sherd/internal/checksum"
 	"github.com/sherd-storage/sherd/internal/driveset"
 	"github.com/sherd-storage/sherd/internal/pools"
+	"github.com/sherd-storage/sherd/internal/seal"
 	"github.com/sherd-storage/sherd/layout"
 	"github.com/sherd-storage/sherd/lock"
 	"github.com/sherd-storage/sherd/versioning"
@@ -103,6 +106,10 @@ var (
 	ErrWriteOffset     = errors.New("the offset of an append is not the size of the object")
 	ErrTooManyParts    = errors.New("the object has as many parts as it may have")
 	ErrApart           = errors.New("the keys are in different sets of drives")
+	// ErrEncrypted: reading, or appending, takes a key that was not given.
+	ErrEncrypted = errors.New("the object is encrypted and its key was not given")
+	// ErrKey: no byte of an encrypted object was read, or stored, with this key.
+	ErrKey = errors.New("the key is not the object's")
 )
 
 // Writing.
@@ -201,6 +208,7 @@ var meanings = []meaning{
 	{layout.ErrNewerFormat, ErrFormat},
 	{layout.ErrHalfFormat, ErrFormat},
 	{layout.ErrBadRecord, ErrDamaged},
+	{seal.ErrOpen, ErrDamaged},
 	{layout.ErrNotFound, ErrUnavailable},
 	{budget.ErrTooLarge, ErrTooLarge},
 	{lock.ErrLocked, ErrLocked},

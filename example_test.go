@@ -277,3 +277,59 @@ func ExampleStore_Check() {
 	fmt.Println(damaged)
 	// Output: 0
 }
+
+func ExampleStore_Append() {
+	ctx := context.Background()
+	store := exampleStore(ctx)
+	defer store.Close()
+	must(store.Append(ctx, "pots", "log", strings.NewReader("dig "), 4, 0, nil))
+	info := must(store.Append(ctx, "pots", "log", strings.NewReader("deeper"), 6, 4, nil))
+	fmt.Println(info.Size, info.Parts)
+	_, err := store.Append(ctx, "pots", "log", strings.NewReader("!"), 1, 4, nil)
+	fmt.Println(errors.Is(err, sherd.ErrWriteOffset))
+	object := must(store.Get(ctx, "pots", "log", nil))
+	defer object.Close()
+	fmt.Println(string(must(io.ReadAll(object))))
+	// Output:
+	// 10 2
+	// true
+	// dig deeper
+}
+
+func ExampleStore_Rename() {
+	ctx := context.Background()
+	store := exampleStore(ctx, "broken", "whole")
+	defer store.Close()
+	_, err := store.Rename(ctx, "pots", "broken", "whole", &sherd.RenameOptions{Destination: sherd.Conditions{IfNoneMatch: "*"}})
+	fmt.Println(errors.Is(err, sherd.ErrPrecondition))
+	must(store.Rename(ctx, "pots", "broken", "mended", nil))
+	for info := range store.List(ctx, "pots", nil) {
+		fmt.Println(info.Key)
+	}
+	// Output:
+	// true
+	// mended
+	// whole
+}
+
+// The store keeps the envelope and not the key: here the envelope is the name under
+// which the caller finds it.
+func ExampleEncryption() {
+	ctx := context.Background()
+	store := exampleStore(ctx)
+	defer store.Close()
+	keys := map[string][32]byte{"spring": {1, 2, 3}} // of random bytes, and one for each object
+	e := &sherd.Encryption{Key: keys["spring"], Envelope: []byte("spring")}
+	must(store.Put(ctx, "pots", "hoard", strings.NewReader("two gold coins"), 14, &sherd.PutOptions{Encryption: e}))
+	_, err := store.Get(ctx, "pots", "hoard", nil)
+	fmt.Println(errors.Is(err, sherd.ErrEncrypted))
+	object := must(store.Get(ctx, "pots", "hoard", &sherd.GetOptions{
+		Key:   func(envelope []byte) ([32]byte, error) { return keys[string(envelope)], nil },
+		Range: &sherd.Range{Start: 4, End: -1},
+	}))
+	defer object.Close()
+	fmt.Println(string(must(io.ReadAll(object))))
+	// Output:
+	// true
+	// gold coins
+}

@@ -4,12 +4,16 @@
 package sherd
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/sherd-storage/sherd/internal/driveset"
 	"github.com/sherd-storage/sherd/internal/keylock"
 	"github.com/sherd-storage/sherd/internal/vfs"
+	"github.com/sherd-storage/sherd/layout"
 )
 
 // OpenOn opens a store on one drive a file system, at the path that DrivePath gives.
@@ -126,4 +130,54 @@ func Narrow(s *Store) (n uint64) {
 		n += set.Narrow()
 	}
 	return n
+}
+
+// RecordOf gives the record of the latest version of an object, as it lies in the index.
+func RecordOf(ctx context.Context, s *Store, bucketName, key string) ([]byte, error) {
+	b, err := s.bucket(ctx, bucketName)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.lookUp(ctx, b, key, "")
+	if err != nil {
+		return nil, err
+	}
+	return layout.EncodeRecord(&v.Record)
+}
+
+// Forge does what somebody could who writes to the drives, all sums made right: it
+// puts other stored bytes and another size in the place of those of an object that is
+// in one piece.
+func Forge(ctx context.Context, s *Store, bucketName, key string, forge func(stored []byte) (forged []byte, size int64)) error {
+	b, held, err := s.enter(ctx, bucketName, key, keyAlone(key))
+	if err != nil {
+		return err
+	}
+	defer held.release()
+	v, err := s.lookUp(ctx, b, key, "")
+	if err != nil {
+		return err
+	}
+	data, err := held.set.OpenData(ctx, v.Place, 0, v.Place.Size)
+	if err != nil {
+		return err
+	}
+	stored, err := io.ReadAll(data)
+	if err = errors.Join(err, data.Close()); err != nil {
+		return err
+	}
+	out := *v
+	stored, out.Size = forge(stored)
+	staged, err := held.set.Stage(ctx, bytes.NewReader(stored), int64(len(stored)), s.spec(b, key, nil))
+	if err != nil {
+		return err
+	}
+	defer staged.Discard()
+	return s.commit(ctx, held, driveset.Change{Staged: staged}, func(layout.Position, layout.Owner) ([]layout.Write, error) {
+		out.Place = staged.Place
+		value, err := layout.EncodeRecord(&out.Record)
+		writes := []layout.Write{{Slot: layout.VersionSlot(b.id, key, v.Version), Kind: layout.KindRecord, Value: value}}
+		writes = v.ownership(writes, b, key, layout.KindTombstone)
+		return out.ownership(writes, b, key, layout.KindRecord), err
+	})
 }

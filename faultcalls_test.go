@@ -101,6 +101,10 @@ func calls() []call {
 		remove("delete file", middle),
 		copyOf("copy inline", tiny, nil),
 		copyOf("copy file", middle, tiny),
+		appendTo("append inline", tiny, tinyNew),
+		appendTo("append file", middle, middle2),
+		renameTo("rename inline", tiny, middle),
+		renameTo("rename file", middle, nil),
 	}, slowCalls()...)
 }
 
@@ -126,6 +130,60 @@ func copyOf(name string, source, old []byte) call {
 		},
 		act: func(x *trial) error {
 			_, err := x.store.Copy(x.Context(), sherd.Source{Bucket: bucketName, Key: "source"}, bucketName, x.state.key, nil)
+			return err
+		},
+	}
+}
+
+func appendTo(name string, old, more []byte) call {
+	return call{name: name,
+		before: func(x *trial) {
+			x.has(old)
+			x.state.after = digest(append(bytes.Clone(old), more...))
+		},
+		act: func(x *trial) error {
+			_, err := x.store.Append(x.Context(), bucketName, x.state.key, bytes.NewReader(more), int64(len(more)), int64(len(old)), nil)
+			return err
+		},
+	}
+}
+
+// renameTo looks at both keys at once, in a listing: nobody sees both, or neither.
+func renameTo(name string, source, old []byte) call {
+	return call{name: name,
+		before: func(x *trial) {
+			require.NoError(x, x.put("source", source))
+			if old != nil {
+				x.has(old)
+			}
+			s := &x.state
+			s.before, s.after = fmt.Sprintf("k %d source %d ", len(old), len(source)), fmt.Sprintf("k %d ", len(source))
+			if old == nil {
+				s.before = fmt.Sprintf("source %d ", len(source))
+			}
+			s.look = func(store *sherd.Store) (string, error) {
+				seen := ""
+				for info, err := range store.List(x.Context(), bucketName, nil) {
+					if err != nil {
+						return "", err
+					}
+					if info.Key != s.key && info.Key != "source" {
+						continue
+					}
+					seen += fmt.Sprintf("%s %d ", info.Key, info.Size)
+					content, err := contentOf(x, store, info.Key)
+					if err != nil {
+						return "", err
+					}
+					if content != "" && content != digest(source) && (old == nil || content != digest(old)) {
+						return "", fmt.Errorf("%s has neither content", info.Key)
+					}
+				}
+				return seen, nil
+			}
+		},
+		act: func(x *trial) error {
+			_, err := x.store.Rename(x.Context(), bucketName, "source", x.state.key, nil)
 			return err
 		},
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sherd-storage/sherd/internal/driveset"
 	"github.com/sherd-storage/sherd/internal/objectfs"
+	"github.com/sherd-storage/sherd/internal/seal"
 	"github.com/sherd-storage/sherd/layout"
 )
 
@@ -23,6 +24,10 @@ type GetOptions struct {
 	// it. ErrInvalidPart where there is no such part. Not together with Range.
 	Part       int
 	Conditions Conditions
+	// Key gives the key of an encrypted version by its envelope; Get asks for it
+	// before a byte is read, even where there is none. Nil: what is encrypted is
+	// ErrEncrypted. Another key than the version's: ErrKey.
+	Key func(envelope []byte) ([32]byte, error)
 }
 
 // Range is a range of bytes: from Start to End, both included, cut at the
@@ -84,7 +89,10 @@ func (s *Store) Get(ctx context.Context, bucketName, key string, o *GetOptions) 
 			return nil, err
 		}
 		obj.op, op.bytes = op, obj.Length
-		if err = obj.hold(); err == nil {
+		if err = obj.unlock(o.Key); err == nil {
+			err = obj.hold()
+		}
+		if err == nil {
 			err = obj.open()
 		}
 		if err == nil {
@@ -96,6 +104,23 @@ func (s *Store) Get(ctx context.Context, bucketName, key string, o *GetOptions) 
 		}
 		return nil, err
 	}
+}
+
+// unlock asks for the key of an encrypted version.
+func (o *Object) unlock(key func([]byte) ([32]byte, error)) (err error) {
+	switch {
+	case o.v.Sealed == nil:
+		return nil
+	case key == nil:
+		return &found{ErrEncrypted, o.Info}
+	}
+	if o.secret, err = key(envelope(o.v.Sealed)); err != nil {
+		return err
+	}
+	if err = opens(o.v.Sealed, o.secret); err != nil {
+		err = &found{err, o.Info}
+	}
+	return err
 }
 
 // find looks up what is to be read, under the conditions. The object is pinned.
@@ -176,7 +201,11 @@ type Object struct {
 // anew after the end, at which it was given back.
 func (o *Object) hold() (err error) {
 	if o.free == nil {
-		o.free, err = o.store.memory(o.ctx, o.Length)
+		n := o.Length
+		if o.Info.Envelope != nil {
+			n += 2 * seal.PackageBytes // one is opened, and the ends of the range are within others
+		}
+		o.free, err = o.store.memory(o.ctx, n)
 	}
 	return err
 }

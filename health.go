@@ -12,6 +12,7 @@ import (
 	"github.com/sherd-storage/sherd/internal/audit"
 	"github.com/sherd-storage/sherd/internal/driveset"
 	"github.com/sherd-storage/sherd/internal/quorum"
+	"github.com/sherd-storage/sherd/layout"
 )
 
 // Mode is what a store can do now.
@@ -318,4 +319,171 @@ func CheckDrives(ctx context.Context, drives []string, o *Options) iter.Seq2[Fin
 			yield(Finding{}, err)
 		}
 	}
+}
+
+// Objects that were written while drives were away are laid out over the others.
+// Once all have been in-sync for a while they are laid out anew.
+const (
+	widenEvery  = time.Minute
+	widenAfter  = time.Minute
+	widenAgain  = time.Hour // after a time that left some as they were
+	widenBytes  = 32 << 20  // a second, by itself
+	widenOwners = 256       // bytes that more versions share stay as they are
+)
+
+// widenAll lays out anew what can be, until the context ends.
+func (s *Store) widenAll(ctx context.Context) {
+	every := time.NewTicker(widenEvery)
+	defer every.Stop()
+	resting := map[*driveset.Set]int{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		for _, set := range s.sets() {
+			if resting[set]--; resting[set] > 0 || set.Narrow() == 0 || !set.Settled(widenAfter) {
+				continue
+			}
+			if n, err := s.widen(ctx, set, widenBytes); err != nil && ctx.Err() == nil {
+				s.opt.Logger.InfoContext(ctx, "objects are laid out over all drives later", "done", n, "error", err)
+			}
+			if set.Narrow() > 0 {
+				resting[set] = int(widenAgain / widenEvery)
+			}
+		}
+	}
+}
+
+// errUnsettled: a drive is away again.
+var errUnsettled = errors.New("not all drives are in-sync")
+
+// widen lays out anew what is laid out over fewer drives than a set has, and says
+// how many objects and parts that were. bytes bounds how many it moves in a second.
+func (s *Store) widen(ctx context.Context, set *driveset.Set, bytes int64) (n uint64, err error) {
+	job := set.Begin(driveset.WorkRelayout, "")
+	defer job.End()
+	job.Expect(set.Narrow(), 0)
+	err = set.Narrowed(ctx, func(item layout.Item, place layout.Place) error {
+		if !set.Settled(0) {
+			return errUnsettled
+		}
+		done, err := s.widenOne(ctx, set, item.Slot, place)
+		if err != nil && (ctx.Err() != nil || errors.Is(err, driveset.ErrReadOnly) || errors.Is(err, driveset.ErrNoSpace) || errors.Is(err, errUnsettled)) {
+			return err
+		}
+		if err != nil {
+			s.opt.Logger.DebugContext(ctx, "an object stays as it is laid out", "data", place.Data.String(), "error", err)
+		}
+		if !done {
+			return nil
+		}
+		n++
+		job.Done(1, uint64(place.Size))
+		if bytes <= 0 {
+			return nil
+		}
+		pause := time.NewTimer(time.Duration(float64(place.Size) / float64(bytes) * float64(time.Second)))
+		defer pause.Stop()
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	})
+	return n, err
+}
+
+// widenOne lays bytes out anew. They are written before any lock is taken. Who uses
+// them together goes on doing so: one entry names the new shards in all their
+// records, so that a copy by reference does not become one of bytes.
+func (s *Store) widenOne(ctx context.Context, set *driveset.Set, slot layout.Slot, place layout.Place) (bool, error) {
+	before, err := usersOf(ctx, set, slot, place)
+	if err != nil || before == nil {
+		return false, err
+	}
+	free, err := s.memory(ctx, place.Size)
+	if err != nil {
+		return false, err
+	}
+	defer free()
+	data, err := set.OpenData(ctx, place, 0, place.Size)
+	if err != nil {
+		return false, err
+	}
+	defer data.Close()
+	staged, err := set.Stage(ctx, data, place.Size, before.spec)
+	if err != nil {
+		return false, err
+	}
+	defer staged.Discard()
+	if len(staged.Place.Drives) <= len(place.Drives) {
+		return false, errUnsettled
+	}
+	unlock, err := s.locks.LockEach(ctx, before.wants...)
+	if err != nil {
+		return false, err
+	}
+	h := &hold{unlock: unlock, set: set}
+	defer h.release()
+	now, err := usersOf(ctx, set, slot, place)
+	if err != nil || now == nil || !slices.Equal(now.wants, before.wants) ||
+		len(now.records) > 1 && staged.Place.Kind == layout.PlaceInline { // which nobody shares
+		return false, err
+	}
+	err = s.commit(ctx, h, driveset.Change{Staged: staged}, func(layout.Position, layout.Owner) ([]layout.Write, error) {
+		return now.writes(place, staged.Place)
+	})
+	return err == nil, err
+}
+
+// HealOptions of healing. Nil: none.
+type HealOptions struct {
+	// Found is told, by the goroutine that heals, of what is found and what came of
+	// it. Nil: nobody.
+	Found func(Finding)
+}
+
+// HealSummary is what came of healing.
+type HealSummary struct {
+	Supplied  uint64 // shards that drives owed which took another's place
+	Found     uint64 // things that were not as they should be
+	Healed    uint64 // of them
+	Left      uint64 // of them; they are as they were
+	Widened   uint64 // objects and parts laid out over all drives again
+	Discarded int    // files that nobody used: they are in quarantine
+}
+
+// Heal does now, as fast as it goes and to the end, what a store does by itself in
+// its time: it gives drives the shards that they owe, reads and compares everything,
+// mends what is missing or damaged, puts files aside that nobody uses, and lays
+// out over all drives what was written while some were away, if all are there. An
+// error means that it could not go on; what could not be mended is no error.
+func (s *Store) Heal(ctx context.Context, o *HealOptions) (sum HealSummary, err error) {
+	op := s.begin("heal", "", "", "")
+	defer op.end(&err)
+	if s.closed.Load() {
+		return sum, ErrClosed
+	}
+	for _, set := range s.sets() {
+		part, err := set.Heal(ctx, func(f driveset.Finding) {
+			if o != nil && o.Found != nil {
+				o.Found(finding(f))
+			}
+		})
+		sum.Supplied, sum.Found, sum.Healed = sum.Supplied+part.Supplied, sum.Found+part.Found, sum.Healed+part.Healed
+		sum.Left, sum.Discarded = sum.Left+part.Left, sum.Discarded+part.Discarded
+		if err != nil {
+			return sum, err
+		}
+		if set.Narrow() == 0 || !set.Settled(0) {
+			continue
+		}
+		n, err := s.widen(ctx, set, 0)
+		if sum.Widened += n; err != nil && !errors.Is(err, errUnsettled) {
+			return sum, err
+		}
+	}
+	return sum, nil
 }

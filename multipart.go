@@ -34,6 +34,8 @@ type UploadOptions struct {
 	// first that all parts have. No type: the algorithm's default.
 	ChecksumAlgorithm ChecksumAlgorithm
 	ChecksumType      ChecksumType
+	// Encryption of all parts, each of which brings the key again.
+	Encryption *Encryption
 }
 
 // Upload is a multipart upload that is under way.
@@ -55,6 +57,7 @@ type Upload struct {
 	Access            []byte
 	ChecksumAlgorithm ChecksumAlgorithm
 	ChecksumType      ChecksumType
+	Envelope          []byte // nil: its parts are not encrypted
 }
 
 // PartOptions of a part. Nil: none. Fields are as in PutOptions.
@@ -63,6 +66,9 @@ type PartOptions struct {
 	ContentMD5 []byte
 	Checksum   *ChecksumRequest
 	Verify     func() error
+	// Encryption is given if the upload has one, with the same key, else
+	// ErrEncrypted or ErrKey. The envelope is the upload's.
+	Encryption *Encryption
 }
 
 // PartInfo describes a part.
@@ -90,6 +96,7 @@ func (u *session) upload(b *bucket, key string) Upload {
 		Metadata: u.Metadata, Tags: u.Tags, LegalHold: u.LegalHold, StorageClass: u.Storage, Owner: u.Owner, Access: u.Access,
 		Retention:         lock.Retention{Mode: lock.Mode(u.Retention.Mode), Until: u.Retention.Until},
 		ChecksumAlgorithm: checksum.Algorithm(u.ChecksumAlgo), ChecksumType: checksum.Type(u.ChecksumType),
+		Envelope: envelope(u.Sealed),
 	}
 }
 
@@ -128,7 +135,7 @@ func (s *Store) CreateUpload(ctx context.Context, bucketName, key string, o *Upl
 
 func (s *Store) newSession(key string, o *UploadOptions) (*session, error) {
 	described := PutOptions{ContentType: o.ContentType, Headers: o.Headers, Metadata: o.Metadata, Tags: o.Tags,
-		Retention: o.Retention, Parity: o.Parity, Owner: o.Owner, Access: o.Access}
+		Retention: o.Retention, Parity: o.Parity, Owner: o.Owner, Access: o.Access, Encryption: o.Encryption}
 	if err := s.validPut(key, -1, &described); err != nil {
 		return nil, err
 	}
@@ -140,7 +147,12 @@ func (s *Store) newSession(key string, o *UploadOptions) (*session, error) {
 			return nil, fmt.Errorf("%w: %v of %v for several parts", checksum.ErrType, o.ChecksumType, a)
 		}
 	}
+	sealed, err := o.Encryption.begin()
+	if err != nil {
+		return nil, err
+	}
 	u := &session{Session: layout.Session{
+		Sealed:      sealed,
 		ContentType: o.ContentType, Headers: o.Headers, Metadata: o.Metadata, Tags: o.Tags, LegalHold: o.LegalHold,
 		Retention: layout.Retention{Mode: uint8(o.Retention.Mode), Until: o.Retention.Until}, Storage: o.StorageClass,
 		ChecksumAlgo: uint8(o.ChecksumAlgorithm), ChecksumType: uint8(o.ChecksumType), Owner: o.Owner, Parity: defaultParity, Access: o.Access,
@@ -232,8 +244,11 @@ func (s *Store) PutPart(ctx context.Context, bucketName, key, uploadID string, n
 	if err != nil {
 		return PartInfo{}, err
 	}
+	if err := errors.Join(o.Encryption.validate(), o.Encryption.fits(u.Sealed)); err != nil {
+		return PartInfo{}, err
+	}
 	part := uint32(number)
-	digests := digests{md5: o.MD5 || o.ContentMD5 != nil, expected: o.ContentMD5, checksum: o.Checksum, verify: o.Verify}
+	digests := digests{md5: o.MD5 || o.ContentMD5 != nil, expected: o.ContentMD5, checksum: o.Checksum, verify: o.Verify, seal: o.Encryption}
 	staged, sums, err := s.stage(ctx, u.set, body, size, digests, s.partSpec(b, key, u, part))
 	if err != nil {
 		return PartInfo{}, err
@@ -289,13 +304,12 @@ func readPart(ctx context.Context, view *driveset.View, id layout.UploadID, part
 
 func (s *Store) commitPart(ctx context.Context, h *hold, id layout.UploadID, part uint32, old *version, staged *staging, sums sumsOfBody) (PartInfo, error) {
 	var r layout.Record
-	r.Size, r.Part = staged.Size, part
+	r.Size, r.Part, r.Sealed = staged.Size, part, ofPart(staged.sealed)
 	setChecksums(&r, sums.checksums)
 	err := s.commit(ctx, h, driveset.Change{Staged: staged.Staged}, func(at layout.Position, owner layout.Owner) ([]layout.Write, error) {
 		r.Version, r.Epoch, r.Modified, r.Place = at, owner.Epoch, s.Now(), staged.Place
-		r.ETag = opaqueETag(at, owner)
-		if sums.hasMD5 {
-			r.ETag = layout.ETag{Kind: layout.ETagMD5, Sum: sums.md5}
+		if r.ETag = sums.etag(); r.ETag.Kind == layout.ETagNone {
+			r.ETag = opaqueETag(at, owner)
 		}
 		value, err := layout.EncodeRecord(&r)
 		if err != nil {

@@ -25,6 +25,7 @@ const (
 	MaxTextBytes     = 1024     // of a content type or an owner
 	MaxDocumentBytes = 1 << 20
 	MaxAccessBytes   = 64 << 10 // of a version's access document
+	MaxEnvelopeBytes = layout.MaxEnvelope
 )
 
 // NullVersionID names the version that was written while versioning was off or
@@ -96,7 +97,7 @@ type ObjectInfo struct {
 	Modified  time.Time // of the commit, UTC
 	// ETag is without quotes: the MD5 in hex, that of the parts' MD5s with
 	// "-" and their number, or "x-" and an id of the write where no MD5 was
-	// asked for.
+	// asked for, or 32 digits at random where it is hidden (Encryption).
 	ETag string
 	// ETagIsMD5 says that the ETag is the MD5 of the bytes.
 	ETagIsMD5    bool
@@ -119,6 +120,7 @@ type ObjectInfo struct {
 	LegalHold   bool
 	Owner       string
 	Access      []byte // as given to Put or SetAccess
+	Envelope    []byte // of an encrypted version, as given to Put, not nil; nil: it is not encrypted
 }
 
 // version is a version that was looked up.
@@ -222,7 +224,7 @@ func (b *bucket) info(key string, v *version) ObjectInfo {
 func (b *bucket) details(i *ObjectInfo, v *version) {
 	i.ContentType, i.Owner, i.Access = v.ContentType, v.Owner, v.Access
 	i.Headers, i.Metadata, i.Tags = v.Headers, v.Metadata, v.Tags
-	i.Checksums = sums(v.Checksums)
+	i.Checksums, i.Envelope = sums(v.Checksums), envelope(v.Sealed)
 	state := v.lockState()
 	i.Retention, i.LegalHold = state.Retention, state.LegalHold
 	if v.Place.Kind == layout.PlaceParts || v.Place.Kind == layout.PlaceGrown && v.Flags&layout.FlagMultipart != 0 {
@@ -267,7 +269,7 @@ func etagText(e layout.ETag) string {
 	var text [len(opaquePrefix) + 2*len(e.Sum) + 1 + 10]byte
 	digits := hex.AppendEncode(append(text[:0], opaquePrefix...), e.Sum[:])
 	switch e.Kind {
-	case layout.ETagMD5:
+	case layout.ETagMD5, layout.ETagHidden:
 		return string(digits[len(opaquePrefix):])
 	case layout.ETagParts:
 		return string(strconv.AppendUint(append(digits[len(opaquePrefix):], '-'), uint64(e.Parts), 10))

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/sherd-storage/sherd/internal/driveset"
+	"github.com/sherd-storage/sherd/internal/seal"
 	"github.com/sherd-storage/sherd/layout"
 )
 
@@ -19,10 +20,11 @@ type source struct {
 	b     *bucket
 	key   string
 
-	mu   sync.Mutex
-	v    *version
-	runs partRuns // of the parts of an upload that a version is in, once they are needed
-	next pieceEnd // where a part that was appended was found last
+	mu     sync.Mutex
+	v      *version
+	runs   partRuns            // of the parts of an upload that a version is in, once they are needed
+	next   pieceEnd            // where a part that was appended was found last
+	secret [seal.KeyBytes]byte // the key of an encrypted version, set before its bytes are read
 }
 
 // known is what is known of the version now.
@@ -35,6 +37,8 @@ func (o *source) known() (*version, partRuns) {
 // span is bytes that lie at one place.
 type span struct {
 	place  layout.Place
+	sealed *layout.Sealed
+	size   int64 // of all plain bytes there
 	off, n int64
 }
 
@@ -47,7 +51,7 @@ func (o *source) openAt(at, n int64) (driveset.Data, error) {
 		if err != nil {
 			return nil, err
 		}
-		data, err := o.set.OpenData(o.ctx, sp.place, sp.off, sp.n)
+		data, err := o.openSpan(sp, v.Sealed != nil)
 		if err == nil || try > 0 || !errors.Is(err, layout.ErrNotFound) {
 			return data, err
 		}
@@ -82,7 +86,7 @@ func (o *source) again(was *version, gone error) error {
 // span says where bytes of the version are.
 func (o *source) span(v *version, runs partRuns, off, n int64) (span, error) {
 	if v.Place.PartsInAll() == 0 {
-		return span{v.Place, off, n}, nil
+		return span{v.Place, v.Sealed, v.Size, off, n}, nil
 	}
 	if runs == nil {
 		var err error
@@ -91,8 +95,11 @@ func (o *source) span(v *version, runs partRuns, off, n int64) (span, error) {
 		}
 	}
 	if number, begin, size, ok := runs.at(off); ok {
-		place, err := partPlace(o.ctx, o.set, v.Place.Upload, number, size)
-		return span{place, off - begin, min(n, begin+size-off)}, err
+		part, err := uploadPart(o.ctx, o.set, v.Place.Upload, number, size)
+		if err != nil {
+			return span{}, err
+		}
+		return span{part.Place, part.Sealed, size, off - begin, min(n, begin+size-off)}, nil
 	}
 	begin := runs.bytes()
 	for _, piece := range v.Place.Pieces {
@@ -105,7 +112,7 @@ func (o *source) span(v *version, runs partRuns, off, n int64) (span, error) {
 			return span{}, err
 		}
 		begin += part.Offset
-		return span{part.Place, off - begin, min(n, begin+part.Size-off)}, nil
+		return span{part.Place, part.Sealed, part.Size, off - begin, min(n, begin+part.Size-off)}, nil
 	}
 	return span{}, fmt.Errorf("%w: the parts have fewer bytes than the object", ErrDamaged)
 }
@@ -325,23 +332,23 @@ func (p partRuns) at(offset int64) (number uint32, begin, size int64, ok bool) {
 	return p[i].First + uint32(n), p[i].begin + n*p[i].Size, p[i].Size, true
 }
 
-// partPlace is where the bytes of a part are.
-func partPlace(ctx context.Context, set *driveset.Set, id layout.UploadID, number uint32, size int64) (layout.Place, error) {
+// uploadPart is a part of an upload, which must have so many bytes.
+func uploadPart(ctx context.Context, set *driveset.Set, id layout.UploadID, number uint32, size int64) (*version, error) {
 	view, err := set.View(ctx)
 	if err != nil {
-		return layout.Place{}, err
+		return nil, err
 	}
 	defer view.Close()
 	v, err := readPart(ctx, view, id, number)
 	switch {
 	case err != nil:
-		return layout.Place{}, err
+		return nil, err
 	case v == nil:
-		return layout.Place{}, fmt.Errorf("part %d of upload %s: %w", number, id, layout.ErrNotFound)
+		return nil, fmt.Errorf("part %d of upload %s: %w", number, id, layout.ErrNotFound)
 	case v.Size != size:
-		return layout.Place{}, fmt.Errorf("%w: part %d of upload %s has %d bytes, not %d", ErrDamaged, number, id, v.Size, size)
+		return nil, fmt.Errorf("%w: part %d of upload %s has %d bytes, not %d", ErrDamaged, number, id, v.Size, size)
 	}
-	return v.Place, nil
+	return v, nil
 }
 
 // grow makes the change that puts staged bytes at the end of a version: the
@@ -349,9 +356,6 @@ func partPlace(ctx context.Context, set *driveset.Set, id layout.UploadID, numbe
 func (c *change) grow(ctx context.Context, s *Store, held *hold, v *version, staged *staging, sums sumsOfBody) (ObjectInfo, error) {
 	if v.Size+staged.Size > MaxObjectBytes {
 		return ObjectInfo{}, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, int64(MaxObjectBytes))
-	}
-	if err := staged.to(ctx, held); err != nil {
-		return ObjectInfo{}, err
 	}
 	if err := staged.to(ctx, held); err != nil {
 		return ObjectInfo{}, err
@@ -399,11 +403,10 @@ func (c *change) grow(ctx context.Context, s *Store, held *hold, v *version, sta
 			return nil, err
 		}
 		part := layout.Record{Head: layout.Head{Version: at, Epoch: owner.Epoch, Modified: r.Modified, Size: staged.Size}}
-		part.ETag, part.Offset = opaqueETag(at, owner), end.offset
-		if sums.hasMD5 {
-			part.ETag = layout.ETag{Kind: layout.ETagMD5, Sum: sums.md5}
+		part.Place, part.Sealed, part.Offset = staged.Place, ofPart(staged.sealed), end.offset
+		if part.ETag = sums.etag(); part.ETag.Kind == layout.ETagNone {
+			part.ETag = opaqueETag(at, owner)
 		}
-		part.Place = staged.Place
 		setChecksums(&part, sums.checksums)
 		return piecePartWrites(writes, r.Place.Pieces[len(r.Place.Pieces)-1], &part)
 	})

@@ -53,6 +53,12 @@ func (s storeShape) options(o *sherd.Options) *sherd.Options {
 // behaviour is the tests of this package that hold for every store.
 func behaviour() map[string]func(*testing.T) {
 	return map[string]func(*testing.T){
+		"TestEncryptedSizes":                                 TestEncryptedSizes,
+		"TestEncryptedRanges":                                TestEncryptedRanges,
+		"TestEncryptionsThatAreRefused":                      TestEncryptionsThatAreRefused,
+		"TestEncryptedCopies":                                TestEncryptedCopies,
+		"TestDigestsOfEncryptedCopies":                       TestDigestsOfEncryptedCopies,
+		"TestEncryptedObjectsThatChange":                     TestEncryptedObjectsThatChange,
 		"TestBuckets":                                        TestBuckets,
 		"TestListBuckets":                                    TestListBuckets,
 		"TestABucketIsDeletedOnlyWhenItIsEmpty":              TestABucketIsDeletedOnlyWhenItIsEmpty,
@@ -555,4 +561,29 @@ func TestDrivesAreNotAddedToAPool(t *testing.T) {
 	defer s.Close()
 	require.Len(t, s.Health().Sets, 2)
 	spread(t, s, "bucket", 2)
+}
+
+func TestSeveralSetsForReadingOnly(t *testing.T) {
+	r := newRack(4)
+	o := &sherd.Options{SetDrives: 2}
+	s, err := sherd.OpenOn(t.Context(), r.drives, o)
+	require.NoError(t, err)
+	newBucket(t, s, "bucket", versioning.Unversioned)
+	where := spread(t, s, "bucket", 2)
+	require.NoError(t, s.Close())
+	s, err = sherd.OpenReadOnlyOn(t.Context(), r.drives, o)
+	require.NoError(t, err)
+	defer s.Close()
+	require.Len(t, keys(t, s, "bucket", nil), len(where))
+	for key := range where {
+		require.Equal(t, "content of "+key, get(t, s, "bucket", key, nil))
+		_, err := s.Put(t.Context(), "bucket", key, nil, 0, nil)
+		require.ErrorIs(t, err, sherd.ErrReadOnly)
+		_, err = s.Copy(t.Context(), sherd.Source{Bucket: "bucket", Key: key}, "bucket", "copy", nil)
+		require.ErrorIs(t, err, sherd.ErrReadOnly)
+	}
+	_, err = s.CreateBucket(t.Context(), "another", nil)
+	require.ErrorIs(t, err, sherd.ErrReadOnly)
+	require.ErrorIs(t, s.AddPool(t.Context(), []string{"/new"}, nil), sherd.ErrReadOnly)
+	require.Equal(t, sherd.ReadOnly, s.Health().Mode)
 }

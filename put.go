@@ -45,13 +45,15 @@ type PutOptions struct {
 	// Conditions are decided on what stands at the key when the object is
 	// committed, not before.
 	Conditions Conditions
+	// Encryption of the bytes. Nil: none.
+	Encryption *Encryption
 	// Verify is called once the whole body was read; its error is returned, and
 	// nothing is stored.
 	Verify func() error
 }
 
 func (o *PutOptions) digests() digests {
-	return digests{md5: o.MD5 || o.ContentMD5 != nil, expected: o.ContentMD5, checksum: o.Checksum, verify: o.Verify}
+	return digests{md5: o.MD5 || o.ContentMD5 != nil, expected: o.ContentMD5, checksum: o.Checksum, verify: o.Verify, seal: o.Encryption}
 }
 
 // validate gives ErrInvalidArgument or ErrTooLarge.
@@ -65,7 +67,7 @@ func (o *PutOptions) validate(drives int) error {
 	if err := o.Retention.Validate(); err != nil {
 		return err
 	}
-	return errors.Join(checkAccess(o.Access), checkMaps(o.Headers, o.Metadata, o.Tags))
+	return errors.Join(o.Encryption.validate(), checkAccess(o.Access), checkMaps(o.Headers, o.Metadata, o.Tags))
 }
 
 // Put stores an object under a key: all of it or nothing. size is how many
@@ -194,9 +196,7 @@ func (c *change) describe(o *PutOptions, d sumsOfBody) {
 	r.Owner, r.Storage, r.Access = o.Owner, o.StorageClass, o.Access
 	setTags(r, o.Tags)
 	setChecksums(r, d.checksums)
-	if d.hasMD5 {
-		r.ETag = layout.ETag{Kind: layout.ETagMD5, Sum: d.md5}
-	}
+	r.ETag = d.etag()
 }
 
 // lock gives the new version the lock that it must have from the start.
@@ -223,7 +223,7 @@ func (c *change) commit(ctx context.Context, s *Store, held *hold, staged *stagi
 		if err := staged.to(ctx, held); err != nil {
 			return ObjectInfo{}, err
 		}
-		under, c.record.Size = staged.Staged, staged.Size
+		under, c.record.Size, c.record.Sealed = staged.Staged, staged.Size, staged.sealed
 	}
 	opaque := c.record.ETag.Kind == layout.ETagNone
 	err := s.commit(ctx, held, driveset.Change{Staged: under}, func(at layout.Position, owner layout.Owner) ([]layout.Write, error) {

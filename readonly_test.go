@@ -268,3 +268,45 @@ func TestOpenReadOnlyMakesNothing(t *testing.T) {
 	}
 	require.False(t, errors.Is(err, sherd.ErrReadOnly))
 }
+
+func TestOpenReadOnlyOfSeveralSetsAndPools(t *testing.T) {
+	dir := t.TempDir()
+	var drives []string
+	for i := range 6 {
+		drives = append(drives, filepath.Join(dir, fmt.Sprint("d", i)))
+	}
+	o := &sherd.Options{SetDrives: 2, Pools: [][]string{drives[4:]}}
+	s, err := sherd.Open(t.Context(), drives[:4], o)
+	require.NoError(t, err)
+	newBucket(t, s, "bucket", versioning.Unversioned)
+	var names []string
+	for i := range 60 {
+		names = append(names, fmt.Sprintf("%02d", i))
+		put(t, s, "bucket", names[i], strings.Repeat(names[i], []int{1, 100_000}[i%2]))
+	}
+	require.NoError(t, s.Close())
+	before := tree(t, dir)
+	s, err = sherd.OpenReadOnly(t.Context(), drives[:4], o)
+	require.NoError(t, err)
+	defer s.Close()
+	require.Len(t, s.Health().Sets, 3)
+	require.Equal(t, names, keys(t, s, "bucket", nil))
+	for i, name := range names {
+		require.Equal(t, strings.Repeat(name, []int{1, 100_000}[i%2]), get(t, s, "bucket", name, nil))
+		_, err = s.Put(t.Context(), "bucket", name, nil, 0, nil)
+		require.ErrorIs(t, err, sherd.ErrReadOnly)
+	}
+	_, err = s.CreateBucket(t.Context(), "other", nil)
+	require.ErrorIs(t, err, sherd.ErrReadOnly)
+	require.Error(t, s.AddPool(t.Context(), []string{filepath.Join(dir, "new")}, nil))
+	requireNothingWrong(t, s)
+	require.NoError(t, s.Close())
+	_, err = sherd.OpenReadOnly(t.Context(), drives[:4], nil)
+	require.Error(t, err, "a pool is not given")
+	require.Equal(t, before, tree(t, dir))
+
+	require.Empty(t, checked(t, drives))
+	found := checked(t, drives[:5])
+	require.Len(t, found, 1, "one of the pool's two")
+	require.Contains(t, found[0].Text, "slot 1 of set 0 in pool 1")
+}

@@ -122,6 +122,8 @@ func TestOptionsAreValidated(t *testing.T) {
 		"parity":     {4, &sherd.Options{Parity: &three}},
 		"budget":     {4, &sherd.Options{MemoryBudget: 1}},
 		"expiry":     {4, &sherd.Options{UploadExpiry: -1}},
+		"replace":    {4, &sherd.Options{Replace: []string{"00112233445566778"}}},
+		"rebuild":    {4, &sherd.Options{RebuildBytes: -1}},
 		"everything": {0, &sherd.Options{Parity: &three, CacheBytes: -1}},
 	} {
 		_, err := sherd.NewMemory(c.drives, c.o)

@@ -50,6 +50,18 @@ func accessRecord() *layout.Record {
 	return r
 }
 
+// sealedRecord is an encrypted object, and sealedPart a part of one.
+func sealedRecord() *layout.Record {
+	r := fullRecord()
+	r.ETag.Kind = layout.ETagHidden
+	r.Sealed = &layout.Sealed{Salt: [16]byte{1, 15: 2}, Check: [16]byte{3, 15: 4}, Envelope: []byte("sealed \xff\x00")}
+	return r
+}
+
+func sealedPart() *layout.Record {
+	return &layout.Record{Head: layout.Head{Version: 1}, Body: layout.Body{Part: 3, Sealed: &layout.Sealed{Salt: [16]byte{5, 15: 6}}}}
+}
+
 func partsRecord() *layout.Record {
 	return &layout.Record{Head: layout.Head{Version: 1}, Body: layout.Body{Place: layout.Place{
 		Kind: layout.PlaceParts, Upload: someUpload, Parts: 7, Size: 35, Runs: []layout.Run{{First: 1, Count: 6, Size: 5}, {First: 9, Count: 1, Size: 5}},
@@ -65,7 +77,7 @@ func grownRecord() *layout.Record {
 }
 
 func TestRecord(t *testing.T) {
-	for _, r := range []*layout.Record{fullRecord(), accessRecord(), grownRecord(), partsRecord(), {}, {Head: layout.Head{Version: 1, Flags: layout.FlagMarker}}} {
+	for _, r := range []*layout.Record{fullRecord(), accessRecord(), sealedRecord(), sealedPart(), grownRecord(), partsRecord(), {}, {Head: layout.Head{Version: 1, Flags: layout.FlagMarker}}} {
 		value, err := layout.EncodeRecord(r)
 		require.NoError(t, err)
 		again, err := layout.AppendRecord([]byte("before"), r)
@@ -114,11 +126,14 @@ func TestUnknownIsKeptOrRefused(t *testing.T) {
 
 	place := map[uint64]any{1: 2, 2: make([]byte, 24), 4: make([]byte, 8), 10: 1}
 	place[2].([]byte)[0] = 1
+	sealed := append([]byte{0xa1, 0x01, 0x50}, bytes.Repeat([]byte{7}, 16)...) // {1: salt}
 	for why, m := range map[string]any{
 		"place with an unknown key": map[uint64]any{1: place, 40: 1},
 		"segment":                   map[uint64]any{1: map[uint64]any{1: 3}},
 		"place kind":                map[uint64]any{1: map[uint64]any{1: 9}},
-		"transform":                 map[uint64]any{9: []any{[]any{1, []byte{}}}},
+		"transform":                 map[uint64]any{9: []any{[]any{2, []byte{}}}},
+		"transforms":                map[uint64]any{9: []any{[]any{1, sealed}, []any{1, sealed}}},
+		"encryption, a newer one":   map[uint64]any{9: []any{[]any{1, append([]byte{0xa2}, append(sealed[1:], 0x04, 0x01)...)}}},
 	} {
 		_, err := layout.DecodeRecord(body(t, m))
 		require.ErrorIs(t, err, layout.ErrNewerFormat, why)
@@ -337,4 +352,32 @@ func TestAShardFileOfANewerVersion(t *testing.T) {
 		require.ErrorIs(t, err, layout.ErrNewerFormat)
 		require.NotErrorIs(t, err, layout.ErrDamaged)
 	}
+}
+
+// What an encryption can not be is refused, written or read.
+func TestImpossibleEncryptions(t *testing.T) {
+	for _, e := range []layout.Sealed{{}, {Envelope: []byte("no salt")}, {Salt: [16]byte{1}, Envelope: make([]byte, layout.MaxEnvelope+1)}} {
+		_, err := layout.EncodeRecord(&layout.Record{Body: layout.Body{Sealed: &e}})
+		require.ErrorIs(t, err, layout.ErrBadRecord)
+		_, err = layout.EncodeSession(&layout.Session{Sealed: &e})
+		require.ErrorIs(t, err, layout.ErrBadRecord)
+	}
+	salt := bytes.Repeat([]byte{7}, 16)
+	for why, m := range map[string]map[uint64]any{
+		"no salt":        {2: salt},
+		"a short salt":   {1: salt[:15]},
+		"a zero salt":    {1: make([]byte, 16)},
+		"a long check":   {1: salt, 2: append(salt, 1)},
+		"a big envelope": {1: salt, 3: make([]byte, layout.MaxEnvelope+1)},
+		"text":           {1: "0123456789abcdef"},
+	} {
+		parameters, err := cbor.Marshal(m)
+		require.NoError(t, err)
+		_, err = layout.DecodeRecord(body(t, map[uint64]any{9: []any{[]any{1, parameters}}}))
+		require.ErrorIs(t, err, layout.ErrBadRecord, why)
+	}
+	parameters, err := cbor.Marshal(map[uint64]any{1: salt})
+	require.NoError(t, err)
+	_, err = layout.DecodeRecord(body(t, map[uint64]any{9: []any{[]any{1, parameters}}}))
+	require.NoError(t, err, "the rest is possible")
 }

@@ -468,7 +468,10 @@ func (d *disk) Probe(ctx context.Context) (Usage, error) {
 		return Usage{}, err
 	}
 	id, err := readFormat(d.fs, d.path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && id != d.id {
+	if errors.Is(err, fs.ErrNotExist) {
+		return Usage{}, fmt.Errorf("%w: %s has no %s", ErrGone, d.path, nameFormat)
+	}
+	if err == nil && id != d.id {
 		return Usage{}, fmt.Errorf("%w: %s says %s and not %s", ErrGone, d.path, id.Drive, d.id.Drive)
 	}
 	if err != nil {

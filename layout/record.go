@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sherd-storage/sherd/layout/internal/index"
+	"github.com/sherd-storage/sherd/layout/internal/wire"
 )
 
 // Record is what the index holds of a version of an object, and of a part of
@@ -50,6 +51,7 @@ const (
 	ETagMD5    ETagKind = 1 // MD5 of the bytes
 	ETagParts  ETagKind = 2 // MD5 of the parts' MD5s, with the number of parts
 	ETagOpaque ETagKind = 3 // not a digest of the bytes: random, unique to the write
+	ETagHidden ETagKind = 4 // likewise, and shown as an MD5 is: that of encrypted bytes is nobody's matter
 )
 
 // ETag is the entity tag in binary.
@@ -71,12 +73,12 @@ type Body struct {
 	Checksums   []Checksum
 	Retention   Retention
 	LegalHold   bool
-	Transforms  []Transform // between client and erasure code, in the order they were applied
-	ForeignID   string      // the version id, where it came from elsewhere
-	Owner       string      // identity that wrote it, "" unknown
-	Part        uint32      // part number, in a part's record
-	Access      []byte      // who may do what with the version, in words that are its users' matter
-	Offset      int64       // in its piece, of a part that was appended
+	Sealed      *Sealed // nil: the bytes are stored as they are
+	ForeignID   string  // the version id, where it came from elsewhere
+	Owner       string  // identity that wrote it, "" unknown
+	Part        uint32  // part number, in a part's record
+	Access      []byte  // who may do what with the version, in words that are its users' matter
+	Offset      int64   // in its piece, of a part that was appended
 	Unknown     map[uint64][]byte
 }
 
@@ -95,11 +97,58 @@ type Checksum struct {
 	Value     []byte
 }
 
-// Transform is a step that the bytes went through before erasure coding. None
-// is defined yet; a record with one that is not known is refused.
-type Transform struct {
-	Kind       uint32
-	Parameters []byte
+// Sealed says how the bytes were encrypted before erasure coding; the key stands
+// nowhere. It is the one transform that there is: a record with another is refused.
+type Sealed struct {
+	Salt     [16]byte // of one write, never zero
+	Check    [16]byte // by which the key is known; zero in a part's record, whose version has it
+	Envelope []byte   // what the key's owner finds it by, likewise; at most MaxEnvelope bytes
+}
+
+type wireSealed struct {
+	Salt     []byte `cbor:"1,keyasint,omitempty"`
+	Check    []byte `cbor:"2,keyasint,omitempty"`
+	Envelope []byte `cbor:"3,keyasint,omitempty"`
+}
+
+func (e *Sealed) wire() ([]wireTransform, error) {
+	if e == nil {
+		return nil, nil
+	}
+	if e.Salt == [16]byte{} || len(e.Envelope) > MaxEnvelope {
+		return nil, fmt.Errorf("%w: encrypted without a salt, or with an envelope of %d bytes", ErrBadRecord, len(e.Envelope))
+	}
+	w := wireSealed{Salt: e.Salt[:], Envelope: e.Envelope}
+	if e.Check != [16]byte{} {
+		w.Check = e.Check[:]
+	}
+	parameters, err := wire.Marshal(&w)
+	return []wireTransform{{Kind: sealedKind, Parameters: parameters}}, err
+}
+
+// sealed gives nil where there are no transforms.
+func sealed(in []wireTransform) (*Sealed, error) {
+	if len(in) == 0 {
+		return nil, nil
+	}
+	if last := in[len(in)-1]; len(in) > 1 || last.Kind != sealedKind {
+		return nil, fmt.Errorf("%w: a record with %d transforms, the last %d", ErrNewerFormat, len(in), last.Kind)
+	}
+	var w wireSealed
+	if err := decode("encryption", in[0].Parameters, 2*MaxEnvelope, &w); err != nil {
+		return nil, err
+	}
+	e := &Sealed{Envelope: w.Envelope}
+	if len(w.Salt) != len(e.Salt) || len(w.Check) != 0 && len(w.Check) != len(e.Check) || len(w.Envelope) > MaxEnvelope {
+		return nil, fmt.Errorf("%w: encrypted with a salt of %d bytes, a check of %d and an envelope of %d",
+			ErrBadRecord, len(w.Salt), len(w.Check), len(w.Envelope))
+	}
+	copy(e.Salt[:], w.Salt)
+	copy(e.Check[:], w.Check)
+	if e.Salt == [16]byte{} {
+		return nil, fmt.Errorf("%w: encrypted without a salt", ErrBadRecord)
+	}
+	return e, nil
 }
 
 // PlaceKind says where the bytes are. Numbers are on disk.
@@ -187,6 +236,7 @@ type Session struct {
 	Owner        string
 	Parity       uint8 // wanted; 255 the store's default
 	Access       []byte
+	Sealed       *Sealed // of the object, whose parts are encrypted with its key
 	Unknown      map[uint64][]byte
 }
 

@@ -16,11 +16,14 @@ const (
 	MaxRuns   = 10_000    // as many as an upload may have parts
 	MaxPieces = 64        // of one object
 
+	MaxEnvelope = 2 << 10 // of an encrypted version
+
 	headBytes     = 59
 	recordVersion = 1
 	bodyKeys      = 14
-	sessionKeys   = 13
+	sessionKeys   = 14
 	bucketKeys    = 8
+	sealedKind    = 1 // of the transforms
 )
 
 type (
@@ -95,6 +98,7 @@ type (
 		Owner        string            `cbor:"11,keyasint,omitempty"`
 		Parity       uint8             `cbor:"12,keyasint,omitempty"`
 		Access       []byte            `cbor:"13,keyasint,omitempty"`
+		Transforms   []wireTransform   `cbor:"14,keyasint,omitempty"`
 	}
 	wireBucket struct {
 		ID         uint64 `cbor:"1,keyasint,omitempty"`
@@ -125,6 +129,10 @@ func AppendRecord(dst []byte, r *Record) ([]byte, error) {
 	if r.Offset < 0 {
 		return dst, fmt.Errorf("%w: a negative offset", ErrBadRecord)
 	}
+	transforms, err := r.Sealed.wire()
+	if err != nil {
+		return dst, err
+	}
 	before := len(dst)
 	dst = append(dst, recordVersion, r.Storage)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(r.Flags))
@@ -136,7 +144,9 @@ func AppendRecord(dst []byte, r *Record) ([]byte, error) {
 	dst = binary.BigEndian.AppendUint32(dst, r.ETag.Parts)
 	dst = append(dst, r.ETag.Sum[:]...)
 	dst = binary.BigEndian.AppendUint16(dst, 0)
-	dst, err := appendMap(dst, r.Body.wire(), r.Unknown)
+	body := r.Body.wire()
+	body.Transforms = transforms
+	dst, err = appendMap(dst, body, r.Unknown)
 	if err == nil && len(dst)-before > MaxRecord {
 		err = fmt.Errorf("%w: a record of %d bytes", ErrBadRecord, len(dst)-before)
 	}
@@ -207,8 +217,8 @@ func DecodeRecord(value []byte) (*Record, error) {
 		Retention: w.Retention.retention(), LegalHold: w.LegalHold,
 		ForeignID: w.ForeignID, Owner: w.Owner, Part: w.Part, Access: w.Access, Offset: w.Offset, Unknown: unknown,
 	}
-	if len(w.Transforms) > 0 {
-		return nil, fmt.Errorf("%w: a record with transform %d", ErrNewerFormat, w.Transforms[0].Kind)
+	if r.Sealed, err = sealed(w.Transforms); err != nil {
+		return nil, err
 	}
 	if r.Offset < 0 {
 		return nil, fmt.Errorf("%w: a negative offset", ErrBadRecord)
@@ -241,9 +251,6 @@ func (b *Body) wire() *wireBody {
 	}
 	for _, c := range b.Checksums {
 		w.Checksums = append(w.Checksums, wireChecksum{Algorithm: c.Algorithm, Type: c.Type, Parts: c.Parts, Value: c.Value})
-	}
-	for _, t := range b.Transforms {
-		w.Transforms = append(w.Transforms, wireTransform{Kind: t.Kind, Parameters: t.Parameters})
 	}
 	w.Place = b.Place.wire()
 	return w
@@ -407,10 +414,15 @@ func DecodeRuns(value []byte) ([]Run, error) {
 
 // EncodeSession gives the stored form of an upload's session.
 func EncodeSession(s *Session) ([]byte, error) {
+	transforms, err := s.Sealed.wire()
+	if err != nil {
+		return nil, err
+	}
 	return limited(appendMap(nil, &wireSession{
 		Begun: nanos(s.Begun), ContentType: s.ContentType, Headers: s.Headers, Metadata: s.Metadata, Tags: s.Tags,
 		Retention: wireOf(s.Retention), LegalHold: s.LegalHold, Storage: s.Storage,
 		ChecksumAlgo: s.ChecksumAlgo, ChecksumType: s.ChecksumType, Owner: s.Owner, Parity: s.Parity, Access: s.Access,
+		Transforms: transforms,
 	}, s.Unknown))
 }
 
@@ -421,10 +433,14 @@ func DecodeSession(value []byte) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	e, err := sealed(w.Transforms)
+	if err != nil {
+		return nil, err
+	}
 	return &Session{
 		Begun: fromNanos(w.Begun), ContentType: w.ContentType, Headers: w.Headers, Metadata: w.Metadata, Tags: w.Tags,
 		Retention: w.Retention.retention(), LegalHold: w.LegalHold, Storage: w.Storage,
-		ChecksumAlgo: w.ChecksumAlgo, ChecksumType: w.ChecksumType, Owner: w.Owner, Parity: w.Parity, Access: w.Access, Unknown: unknown,
+		ChecksumAlgo: w.ChecksumAlgo, ChecksumType: w.ChecksumType, Owner: w.Owner, Parity: w.Parity, Access: w.Access, Sealed: e, Unknown: unknown,
 	}, nil
 }
 

@@ -43,13 +43,7 @@ func (c *call) authorize() error {
 	}
 	switch {
 	case c.operation.Name == "RenameObject":
-		if err := c.renameSource(); err != nil {
-			return err
-		}
-		if err := c.allow("s3:DeleteObject", c.sourceResource()); err != nil {
-			return err
-		}
-		return c.allow(readAction(false), c.sourceResource())
+		return c.authorizeRename()
 	case c.operation.Header != headerCopySource:
 		return nil
 	}
@@ -201,7 +195,8 @@ func allowed(may bool) error {
 // decide puts together what the sender's own permissions and the bucket say.
 func (c *call) decide(a *Attempt, own policy.Effect, bucket *regime.Bucket) (bool, error) {
 	same := c.owns(bucket.Info.Owner)
-	if same && own == policy.Allow && regime.Repairs(a.Action) && (c.Identity.root() || bucket.Unreadable != nil) {
+	repairs := c.Identity.root() && regime.Repairs(a.Action) || bucket.Unreadable != nil && regime.Replaces(a.Action)
+	if same && own == policy.Allow && repairs {
 		return true, nil // no policy keeps the owner from changing it
 	}
 	if bucket.Unreadable != nil {
@@ -221,6 +216,9 @@ func (c *call) decide(a *Attempt, own policy.Effect, bucket *regime.Bucket) (boo
 	}
 	if regime.OfInitiator(a.Action) && own == policy.Allow && c.initiated() {
 		return true, nil
+	}
+	if !same && own == policy.Allow && c.sharesWithOwner(a, bucket) {
+		return true, nil // who may write may leave what he writes to the bucket's owner too
 	}
 	if !bucket.Lists() {
 		return v.Allows(), nil
@@ -254,10 +252,25 @@ func (c *call) decide(a *Attempt, own policy.Effect, bucket *regime.Bucket) (boo
 	return v.Allows(), nil
 }
 
-// owns says whether an owner is the sender himself, or of his account.
-func (c *call) owns(owner string) bool {
-	who := c.Identity.complete()
-	return !c.Anonymous && (who.Account == c.accountOf(owner) || who.ID != "" && who.ID == owner)
+// sharesWithOwner says whether the action is to set the list of an object that is
+// to be, by headers that grant something to the bucket's owner, and to nobody else
+// but the sender.
+func (c *call) sharesWithOwner(a *Attempt, bucket *regime.Bucket) bool {
+	if a.Action != "s3:PutObjectAcl" || !c.operation.creates() || a.Resource != c.resource() {
+		return false
+	}
+	list, given, err := c.headerList(c.callerID(), bucket.Info.Owner)
+	if err != nil || !given {
+		return false
+	}
+	shares := false
+	for _, g := range list.Grants {
+		if g.Group != "" || g.ID != bucket.Info.Owner && g.ID != c.callerID() {
+			return false
+		}
+		shares = shares || g.ID == bucket.Info.Owner
+	}
+	return shares
 }
 
 // initiated says whether the sender began the upload that the request is about.
@@ -366,27 +379,6 @@ func (c *call) newAccess() (writer string, document []byte, err error) {
 	}
 	document, err = list.Encode()
 	return writer, document, err
-}
-
-// checkOwner keeps a request from a bucket that is not whose the client thinks.
-func (c *call) checkOwner() error {
-	for _, check := range [...]struct{ header, bucket string }{
-		{"X-Amz-Expected-Bucket-Owner", c.bucket},
-		{"X-Amz-Source-Expected-Bucket-Owner", c.source.Bucket},
-	} {
-		wanted := c.Header.Get(check.header)
-		if wanted == "" || check.bucket == "" || c.operation.Name == "CreateBucket" {
-			continue
-		}
-		info, err := c.store.StatBucket(c.ctx(), check.bucket)
-		if err != nil {
-			return err
-		}
-		if wanted != info.Owner && wanted != c.canonical(info.Owner) && wanted != c.accountOf(info.Owner) {
-			return fail("AccessDenied")
-		}
-	}
-	return nil
 }
 
 // conditions answers what policies ask of a request about one resource. What a body

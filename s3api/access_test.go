@@ -8,8 +8,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -189,10 +191,22 @@ func TestAnUnreadablePolicyFailsClosed(t *testing.T) {
 		require.NoError(t, h.store.DeleteDocument(t.Context(), bucket, name))
 		h.ok(request{method: "GET", path: "/bucket/key"})
 	}
-	require.NoError(t, h.store.PutDocument(t.Context(), bucket, "policy", []byte("{")))
-	require.Equal(t, "InternalError", h.do(by(altKey, "DELETE", "/bucket?policy")).code)
-	h.ok(request{method: "DELETE", path: "/bucket?policy"})
-	h.ok(request{method: "GET", path: "/bucket/key"})
+	for name, q := range map[string]request{
+		"policy":        {method: "DELETE", path: "/bucket?policy"},
+		"acl":           {method: "PUT", path: "/bucket?acl", header: acl("private")},
+		"ownership":     {method: "PUT", path: "/bucket?ownershipControls", body: ownership("ObjectWriter")},
+		"public-access": {method: "DELETE", path: "/bucket?publicAccessBlock"},
+	} {
+		h.ok(request{method: "PUT", path: "/bucket?ownershipControls", body: ownership("ObjectWriter")})
+		require.NoError(t, h.store.PutDocument(t.Context(), bucket, name, []byte("{")))
+		for _, key := range []string{altKey, ""} {
+			theirs := by(key, q.method, q.path)
+			theirs.body, theirs.header = q.body, q.header
+			require.Equal(t, "InternalError", h.do(theirs).code, name)
+		}
+		h.ok(q)
+		h.ok(request{method: "GET", path: "/bucket/key"})
+	}
 }
 
 // Keys of a batch are decided one by one, with the bucket's policy.
@@ -452,4 +466,33 @@ func TestIdentitiesOfSomebodyElse(t *testing.T) {
 	require.Equal(t, 200, as("cid", "", "PUT", "/cids").status)
 	require.Equal(t, 200, as("dan", "", "GET", "/cids").status)
 	require.Equal(t, "AccessDenied", as("", "", "GET", "/cids").code)
+}
+
+// A change counts for what begins after it, however many ask at the same time and
+// keep what they read.
+func TestAChangeCountsForEverybodyAtOnce(t *testing.T) {
+	h := newHarness(t, withIdentities(t, ""), nil)
+	h.put("/bucket/key", "x")
+	read := func() int {
+		w := httptest.NewRecorder()
+		h.handler.ServeHTTP(w, httptest.NewRequest("GET", "/bucket/key", nil))
+		return w.Code
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var others sync.WaitGroup
+	for range 4 {
+		others.Go(func() {
+			for ctx.Err() == nil {
+				read()
+			}
+		})
+	}
+	for range 50 {
+		h.setPolicy(everybodyReads)
+		require.Equal(t, http.StatusOK, read())
+		h.ok(request{method: "DELETE", path: "/bucket?policy"})
+		require.Equal(t, http.StatusForbidden, read())
+	}
+	stop()
+	others.Wait()
 }

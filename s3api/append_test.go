@@ -82,6 +82,10 @@ func TestRenameObject(t *testing.T) {
 	require.Equal(t, 200, rename("c", "/a%20b", "X-Amz-Rename-Source-If-Match", a.header.Get("Etag"), "X-Amz-Client-Token", "once").status)
 	require.Equal(t, []string{"c"}, h.objects())
 	require.Equal(t, "hello", h.get("/bucket/c").body)
+	require.Equal(t, 200, rename("c", "a%20b", "X-Amz-Client-Token", "once").status, "asked again")
+	require.Equal(t, "IdempotencyParameterMismatch", rename("d", "c", "X-Amz-Client-Token", "once").code)
+	require.Equal(t, "NoSuchKey", rename("c", "a%20b", "X-Amz-Client-Token", "another").code)
+	require.Equal(t, []string{"c"}, h.objects())
 	require.Equal(t, "AccessDenied", h.do(request{method: "PUT", path: "/bucket/d?renameObject", key: readKey,
 		header: map[string]string{"X-Amz-Rename-Source": "c"}}).code)
 }

@@ -409,3 +409,24 @@ func (c *Credentials) Addressee(email string) (Identity, bool) {
 	who, ok := c.now.Load().emails[strings.ToLower(email)]
 	return who, ok
 }
+
+// checkOwner keeps a request from a bucket that is not whose the client thinks.
+func (c *call) checkOwner() error {
+	for _, check := range [...]struct{ header, bucket string }{
+		{"X-Amz-Expected-Bucket-Owner", c.bucket},
+		{"X-Amz-Source-Expected-Bucket-Owner", c.source.Bucket},
+	} {
+		wanted := c.Header.Get(check.header)
+		if wanted == "" || check.bucket == "" || c.operation.Name == "CreateBucket" {
+			continue
+		}
+		info, err := c.store.StatBucket(c.ctx(), check.bucket)
+		if err != nil {
+			return err
+		}
+		if wanted != info.Owner && wanted != c.canonical(info.Owner) && wanted != c.accountOf(info.Owner) {
+			return fail("AccessDenied")
+		}
+	}
+	return nil
+}

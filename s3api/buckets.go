@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +16,9 @@ import (
 	"github.com/sherd-storage/sherd"
 	"github.com/sherd-storage/sherd/s3api/internal/acl"
 	"github.com/sherd-storage/sherd/s3api/internal/regime"
+	"github.com/sherd-storage/sherd/s3api/internal/sse"
 	"github.com/sherd-storage/sherd/s3api/internal/wire"
+	"github.com/sherd-storage/sherd/s3api/lifecycle"
 	"github.com/sherd-storage/sherd/versioning"
 )
 
@@ -63,7 +67,7 @@ func (c *call) listBuckets() error {
 }
 
 func (c *call) createBucket() error {
-	if err := errors.Join(c.hasBuckets(), c.checkUnbuilt()); err != nil {
+	if err := errors.Join(c.hasBuckets(), sse.RefuseOnRead(c.Header)); err != nil {
 		return err
 	}
 	if wire.ReservedBucket(c.bucket) {
@@ -419,5 +423,76 @@ func missing(code string) func(*call) error {
 			return err
 		}
 		return fail(code).with("BucketName", c.bucket)
+	}
+}
+
+func (c *call) getLifecycle() error {
+	data, err := c.configuration(lifecycle.Document, "NoSuchLifecycleConfiguration")
+	if err != nil {
+		return err
+	}
+	rules, err := lifecycle.Parse(data)
+	if err != nil {
+		return err
+	}
+	c.w.Header().Set(headerMinimum, rules.Minimum)
+	rules.Minimum = ""
+	return c.answer(rules)
+}
+
+func (c *call) putLifecycle() error {
+	data, err := c.small()
+	if err != nil {
+		return err
+	}
+	rules, err := lifecycle.Parse(data)
+	wrong, ok := errors.AsType[*lifecycle.Error](err)
+	switch {
+	case ok:
+		return fail(wrong.Code).saying(wrong.Message)
+	case errors.Is(err, lifecycle.ErrMalformed):
+		return fail("MalformedXML").because(err)
+	case err != nil:
+		return err
+	}
+	switch minimum := c.Header.Get(headerMinimum); minimum {
+	case "", "all_storage_classes_128K", "varies_by_storage_class":
+		rules.Minimum = cmp.Or(minimum, "all_storage_classes_128K")
+	default:
+		return fail("InvalidArgument").with("ArgumentName", headerMinimum).with("ArgumentValue", minimum)
+	}
+	if data, err = rules.Marshal(); err != nil {
+		return err
+	}
+	c.w.Header().Set(headerMinimum, rules.Minimum)
+	return c.configure(lifecycle.Document, data, http.StatusOK)
+}
+
+func (c *call) deleteLifecycle() error { return c.forget(lifecycle.Document) }
+
+// expires tells when the rules of the bucket let the current version of an object
+// expire.
+func (c *call) expires(info *sherd.ObjectInfo) {
+	documents, ok := c.store.(Documents)
+	if !ok || !info.Latest || info.DeleteMarker {
+		return
+	}
+	bucket, err := c.store.StatBucket(c.ctx(), info.Bucket)
+	if err != nil {
+		return
+	}
+	rules, err := c.lifecycles.Of(bucket.Name, bucket.Revision, func() ([]byte, error) {
+		data, err := documents.Document(c.ctx(), bucket.Name, lifecycle.Document)
+		if errors.Is(err, sherd.ErrNoSuchDocument) {
+			return nil, nil
+		}
+		return data, err
+	})
+	if err != nil || rules == nil { // there are none, or nobody knows them
+		return
+	}
+	due, ok := rules.Expiry(&lifecycle.Object{Key: info.Key, Size: info.Size, Tags: info.Tags, Modified: info.Modified}, lifecycle.Clock{})
+	if ok {
+		c.w.Header().Set("X-Amz-Expiration", fmt.Sprintf("expiry-date=%q, rule-id=%q", due.At.Format(http.TimeFormat), url.PathEscape(due.Rule)))
 	}
 }

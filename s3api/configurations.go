@@ -58,6 +58,12 @@ func (h *Handler) accountOf(id string) string {
 	return DefaultAccount
 }
 
+// owns says whether an owner is the sender himself, or of his account.
+func (c *call) owns(owner string) bool {
+	who := c.Identity.complete()
+	return !c.Anonymous && (who.Account == c.accountOf(owner) || who.ID != "" && who.ID == owner)
+}
+
 // ownerOf is an owner as documents have him.
 func (h *Handler) ownerOf(id string) wire.Owner {
 	if who, ok := h.owner(id); ok {

@@ -1,7 +1,6 @@
 package s3api
 
 import (
-	"cmp"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -10,9 +9,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/sherd-storage/sherd"
 	"github.com/sherd-storage/sherd/internal/checksum"
+	"github.com/sherd-storage/sherd/s3api/internal/sse"
 	"github.com/sherd-storage/sherd/s3api/internal/wire"
 )
 
@@ -37,17 +38,24 @@ func (c *call) copyObject() error {
 		options.Checksum = &sherd.ChecksumRequest{Algorithms: []sherd.ChecksumAlgorithm{algorithm}}
 	}
 	itself := c.source.Bucket == c.bucket && c.source.Key == c.key && c.source.VersionID == ""
-	if itself && !options.ReplaceMetadata && !options.ReplaceTags && c.Header.Get("X-Amz-Storage-Class") == "" && options.Checksum == nil {
+	if itself && !options.ReplaceMetadata && !options.ReplaceTags && options.Encryption == nil && c.Header.Get("X-Amz-Storage-Class") == "" && options.Checksum == nil {
 		return fail("InvalidRequest").saying("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
-	if err := c.checkSourceSize(); err != nil {
+	source, key, err := c.copySource()
+	if err != nil {
 		return err
 	}
-	info, err := c.store.Copy(c.ctx(), c.storeSource(headerCopySource), c.bucket, c.key, options)
+	found, err := c.checkSource(key)
+	if err != nil {
+		return err
+	}
+	c.keepEncryption(options, &source, &found)
+	info, err := c.store.Copy(c.ctx(), source, c.bucket, c.key, options)
 	if err != nil {
 		return err
 	}
 	c.versions(&info)
+	c.encryptedNow(info.Envelope)
 	c.expires(&info)
 	return c.answer(&wire.CopyResult{
 		XMLName: xml.Name{Local: "CopyObjectResult"}, Namespace: wire.Namespace, LastModified: wire.Stamp(info.Modified),
@@ -55,20 +63,21 @@ func (c *call) copyObject() error {
 	})
 }
 
-// checkSourceSize keeps to the size of what one CopyObject copies.
-func (c *call) checkSourceSize() error {
+// checkSource finds the source, and keeps to the size of what one CopyObject copies and
+// to its key.
+func (c *call) checkSource(key *sse.CustomerKey) (sherd.ObjectInfo, error) {
 	info, err := c.store.Stat(c.ctx(), c.source.Bucket, c.source.Key, &sherd.GetOptions{VersionID: c.source.VersionID})
 	if err != nil {
-		return c.unreadable(err, c.sourceResource())
+		return info, c.unreadable(err, c.sourceResource())
 	}
 	if info.Size > c.opt.Limits.PutBytes {
-		return fail("InvalidRequest").saying("The specified copy source is larger than the maximum allowable size for a copy source: " +
+		return info, fail("InvalidRequest").saying("The specified copy source is larger than the maximum allowable size for a copy source: " +
 			strconv.FormatInt(c.opt.Limits.PutBytes, 10))
 	}
 	if info.VersionID != "" {
 		c.w.Header().Set("X-Amz-Copy-Source-Version-Id", info.VersionID)
 	}
-	return nil
+	return info, c.checkKey(&info, key)
 }
 
 func (c *call) sourceResource() Resource {
@@ -97,7 +106,7 @@ func (c *call) directive(name string) (bool, error) {
 // conditions.
 func (c *call) storeSource(header string) sherd.Source {
 	prefix := header + "-"
-	return sherd.Source{
+	source := sherd.Source{
 		Bucket: c.source.Bucket, Key: c.source.Key, VersionID: c.source.VersionID,
 		Conditions: sherd.Conditions{
 			IfMatch: listed(c.Header, prefix+"If-Match"), IfNoneMatch: listed(c.Header, prefix+"If-None-Match"),
@@ -105,6 +114,11 @@ func (c *call) storeSource(header string) sherd.Source {
 			IfUnmodifiedSince: httpTime(c.Header.Get(prefix + "If-Unmodified-Since")),
 		},
 	}
+	o := &source.Conditions
+	if c.seen != nil && c.seen.on == c.sourceResource() && o.IfMatch == "" && o.IfUnmodifiedSince.IsZero() {
+		o.IfMatch = wire.Quote(c.seen.info.ETag) // what was decided about, and nothing that took its place since
+	}
+	return source
 }
 
 // uploadPartCopy reads the source and writes it as a part.
@@ -113,8 +127,11 @@ func (c *call) uploadPartCopy() error {
 	if err != nil {
 		return err
 	}
-	source := c.storeSource(headerCopySource)
-	options := &sherd.GetOptions{VersionID: source.VersionID, Conditions: source.Conditions}
+	source, key, err := c.copySource()
+	if err != nil {
+		return err
+	}
+	options := &sherd.GetOptions{VersionID: source.VersionID, Conditions: source.Conditions, Key: source.Unlock}
 	if header := c.Header.Get("X-Amz-Copy-Source-Range"); header != "" {
 		wanted, err := wire.ParseSourceRange(header)
 		if err != nil {
@@ -130,6 +147,9 @@ func (c *call) uploadPartCopy() error {
 		return c.unreadable(err, c.sourceResource())
 	}
 	defer object.Close()
+	if object.Info.Envelope == nil && key != nil {
+		return misplaced(key)
+	}
 	if options.Range != nil && options.Range.End >= object.Info.Size {
 		return fail("InvalidRange").with("ActualObjectSize", strconv.FormatInt(object.Info.Size, 10))
 	}
@@ -137,7 +157,11 @@ func (c *call) uploadPartCopy() error {
 		return fail("InvalidRequest").saying("The specified copy source is larger than the maximum allowable size for a copy source: " +
 			strconv.FormatInt(c.opt.Limits.PutBytes, 10))
 	}
-	part := &sherd.PartOptions{MD5: true, Checksum: checksumOf(cmp.Or(upload.ChecksumAlgorithm, checksum.CRC64NVME))}
+	part := &sherd.PartOptions{MD5: true}
+	if part.Encryption, err = c.partEncryption(&upload); err != nil {
+		return err
+	}
+	part.Checksum = partChecksum(&upload, part.Encryption)
 	info, err := c.Handler.uploads.PutPart(c.ctx(), c.bucket, c.key, upload.ID, number, object, object.Length, part)
 	if err != nil {
 		return err
@@ -145,6 +169,7 @@ func (c *call) uploadPartCopy() error {
 	if object.Info.VersionID != "" {
 		c.w.Header().Set("X-Amz-Copy-Source-Version-Id", object.Info.VersionID)
 	}
+	c.encrypted(upload.Envelope)
 	sums := sumsOf(info.Checksums)
 	sums.Type = ""
 	return c.answer(&wire.CopyResult{
@@ -185,14 +210,17 @@ func (c *call) appendObject() error {
 	if o.ContentMD5, err = c.contentMD5(); err != nil {
 		return err
 	}
-	if o.Checksum, err = c.storedChecksums(); err != nil {
+	if err := c.encryptMore(o); err != nil {
+		return err
+	}
+	if o.Checksum, err = c.storedChecksums(o.Encryption); err != nil {
 		return err
 	}
 	info, err := store.Append(c.ctx(), c.bucket, c.key, c.Body, c.Size, offset, o)
 	if err != nil {
 		return err
 	}
-	identify(c.w.Header(), &info)
+	c.identify(&info)
 	setChecksums(c.w.Header(), info.Checksums)
 	c.expires(&info)
 	c.w.Header().Set("X-Amz-Object-Size", strconv.FormatInt(info.Size, 10))
@@ -221,6 +249,27 @@ func (c *call) renameSource() error {
 	return nil
 }
 
+// authorizeRename asks for what a rename does beyond writing at its key.
+func (c *call) authorizeRename() error {
+	if err := c.renameSource(); err != nil {
+		return err
+	}
+	if err := c.allow("s3:DeleteObject", c.sourceResource()); err != nil {
+		return err
+	}
+	if err := c.allow(readAction(false), c.sourceResource()); err != nil || !c.judges() {
+		return err
+	}
+	return c.allow(readAction(false), c.resource())
+}
+
+// judges says whether conditions of a rename tell more of what stands at its key
+// than that something does.
+func (c *call) judges() bool {
+	none := listed(c.Header, "If-None-Match")
+	return none != "" && none != "*" || c.Header.Get("If-Modified-Since") != "" || c.Header.Get("If-Unmodified-Since") != ""
+}
+
 // renameObject gives an object of the bucket this key (S3, API reference,
 // RenameObject), in any bucket. It has authorized that the source is read and
 // deleted.
@@ -232,10 +281,51 @@ func (c *call) renameObject() error {
 	if c.source.Key == c.key {
 		return fail("InvalidRequest").saying("The source and the destination of a rename are the same.")
 	}
+	asked := rename{c.bucket, c.source.Key, c.key}
+	token := c.Header.Get("X-Amz-Client-Token")
+	if done, ok := c.renames.done(c.bucket, token); ok {
+		if done != asked {
+			return fail("IdempotencyParameterMismatch")
+		}
+		return c.empty(http.StatusOK)
+	}
 	source := c.storeSource(headerRenameSource)
 	o := &sherd.RenameOptions{Source: source.Conditions, Destination: readConditions(c.Header)}
 	if _, err := store.Rename(c.ctx(), c.bucket, c.source.Key, c.key, o); err != nil {
 		return c.unreadable(err, c.sourceResource())
 	}
+	c.renames.remember(token, asked)
 	return c.empty(http.StatusOK)
+}
+
+// rename is one that was made.
+type rename struct{ bucket, from, to string }
+
+// maxRenames is how many are remembered; beyond, all are forgotten.
+const maxRenames = 10_000
+
+// renames remembers those that clients gave a token, so that a client that did not
+// get the answer may ask again. The zero renames is empty.
+type renames struct {
+	mu      sync.Mutex
+	byToken map[[2]string]rename // by bucket and token
+}
+
+func (r *renames) done(bucket, token string) (rename, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	one, ok := r.byToken[[2]string{bucket, token}]
+	return one, ok
+}
+
+func (r *renames) remember(token string, one rename) {
+	if token == "" || len(token) > 64 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byToken == nil || len(r.byToken) >= maxRenames {
+		r.byToken = map[[2]string]rename{}
+	}
+	r.byToken[[2]string{one.bucket, token}] = one
 }

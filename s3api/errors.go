@@ -19,6 +19,7 @@ import (
 	"github.com/sherd-storage/sherd/s3api/internal/chunked"
 	"github.com/sherd-storage/sherd/s3api/internal/form"
 	"github.com/sherd-storage/sherd/s3api/internal/signature"
+	"github.com/sherd-storage/sherd/s3api/internal/sse"
 	"github.com/sherd-storage/sherd/s3api/internal/wire"
 	"github.com/sherd-storage/sherd/versioning"
 )
@@ -119,8 +120,11 @@ var table = map[string]answer{
 	"InvalidBucketState":                             {http.StatusConflict, "The request is not valid for the current state of the bucket."},
 	"InvalidChunkSizeError":                          {http.StatusBadRequest, "The chunks of the body are not as their encoding demands."},
 	"InvalidDigest":                                  {http.StatusBadRequest, "The Content-MD5 or checksum value that you specified is not valid."},
+	"IdempotencyParameterMismatch":                   {http.StatusBadRequest, "The parameters of this request are not those of the request that had its client token before."},
 	"InvalidWriteOffset":                             {http.StatusBadRequest, "The write offset value that you specified does not match the current object size."},
 	"TooManyParts":                                   {http.StatusBadRequest, "You have attempted to add more parts than the maximum of 10000 that are allowed for this object. You can use the CopyObject operation to copy this object to another and then add more parts to the newly copied object."},
+	"InvalidEncryptionAlgorithmError":                {http.StatusBadRequest, "The encryption request you specified is not valid. The valid value is AES256."},
+	"KMS.NotFoundException":                          {http.StatusBadRequest, "The master key is not known."},
 	"InvalidPart":                                    {http.StatusBadRequest, "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."},
 	"InvalidPartOrder":                               {http.StatusBadRequest, "The list of parts was not in ascending order. Parts must be ordered by part number."},
 	"InvalidPolicyDocument":                          {http.StatusBadRequest, "The content of the form does not meet the conditions specified in the policy document."},
@@ -211,6 +215,11 @@ func translations() []translation {
 		{sherd.ErrPrecondition, Error{Code: "PreconditionFailed"}},
 		{sherd.ErrNotModified, Error{Code: "NotModified"}},
 		{sherd.ErrInvalidRange, Error{Code: "InvalidRange"}},
+		{sherd.ErrEncrypted, Error{Code: "InvalidRequest", Message: "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object."}},
+		{sherd.ErrKey, Error{Code: "AccessDenied"}},
+		{sse.ErrUnknownMasterKey, Error{Code: "KMS.NotFoundException"}},
+		{sse.ErrContext, Error{Code: "InvalidArgument", Message: "The encryption context is too large."}},
+		{sse.ErrEnvelope, Error{Code: "InvalidRequest", Message: "The object was encrypted by another program."}},
 		{sherd.ErrPartOrder, Error{Code: "InvalidPartOrder"}},
 		{sherd.ErrInvalidPart, Error{Code: "InvalidPart"}},
 		{sherd.ErrWriteOffset, Error{Code: "InvalidWriteOffset"}},
@@ -254,6 +263,9 @@ func answerTo(err error) *Error {
 			answer.with(refused.Name, refused.Value)
 		}
 		return answer
+	}
+	if refused, ok := errors.AsType[*sse.Error](err); ok {
+		return fail(refused.Code).saying(refused.Message).with("ArgumentName", refused.Name).with("ArgumentValue", refused.Value)
 	}
 	for _, t := range translations() {
 		if errors.Is(err, t.cause) {

@@ -209,6 +209,7 @@ func TestFormsAreAnsweredAsTheyWant(t *testing.T) {
 		{[]string{"success_action_status", "404"}, 204, "http://s3.test/bucket/a%20b%26c"},
 		{[]string{"success_action_redirect", "https://example.org/done"}, 303, "https://example.org/done?bucket=bucket&key=a+b%26c&etag=" + etag},
 		{[]string{"success_action_redirect", "http://example.org/?x=1#y", "success_action_status", "201"}, 303, "http://example.org/?x=1&bucket=bucket&key=a+b%26c&etag=" + etag + "#y"},
+		{[]string{"success_action_redirect", "https://example.org/?of=${filename}"}, 303, "https://example.org/?of=cat.jpg&bucket=bucket&key=a+b%26c&etag=" + etag},
 		{[]string{"redirect", "http://example.org/"}, 303, "http://example.org/?bucket=bucket&key=a+b%26c&etag=" + etag},
 		{[]string{"success_action_redirect", "javascript:alert(1)"}, 204, "http://s3.test/bucket/a%20b%26c"},
 		{[]string{"success_action_redirect", "//example.org/"}, 204, "http://s3.test/bucket/a%20b%26c"},
@@ -415,6 +416,42 @@ func TestFormsAreAuthorizedByTheirKey(t *testing.T) {
 		require.Equal(t, "AccessDenied", a.code, name)
 	}
 	require.Equal(t, []string{"in/cat.jpg"}, h.objects())
+}
+
+// What a form says of the object is what conditions of policies compare.
+func TestFormsAreComparedWithConditions(t *testing.T) {
+	tags := []string{"key", "a", "tagging", "<Tagging><TagSet><Tag><Key>Team</Key><Value>red</Value></Tag></TagSet></Tagging>"}
+	for test, fields := range map[string][]string{
+		`"StringEquals":{"s3:RequestObjectTag/Team":"red"}`:           tags,
+		`"StringEquals":{"s3:x-amz-storage-class":"STANDARD"}`:        {"key", "a", "x-amz-storage-class", "STANDARD"},
+		`"StringEquals":{"s3:x-amz-acl":"bucket-owner-full-control"}`: {"key", "a", "acl", "bucket-owner-full-control"},
+		`"StringEquals":{"s3:authType":"POST"}`:                       nil,
+		`"Null":{"aws:PrincipalArn":"false"}`:                         nil,
+	} {
+		h := newHarness(t, nil, nil)
+		h.ok(request{method: "PUT", path: "/bucket?policy", body: `{"Version":"2012-10-17","Statement":[
+			{"Effect":"Allow","Principal":"*","Action":["s3:PutObject","s3:PutObjectAcl","s3:PutObjectTagging"],"Resource":"arn:aws:s3:::bucket/*","Condition":{` + test + `}}]}`})
+		version := 0
+		if fields == nil { // who signs may not write but by this policy
+			version, fields = 4, []string{"key", "a"}
+		}
+		if a := h.post(posted{version: version, key: readKey, fields: fields}); a.status != http.StatusNoContent {
+			t.Errorf("%s: %s", test, a.body)
+		}
+		other := posted{fields: []string{"key", "b"}}
+		require.Equal(t, "AccessDenied", h.post(other).code, test)
+		require.Equal(t, []string{"a"}, h.objects(), test)
+	}
+}
+
+// The query beside a form, which its policy does not cover, decides nothing.
+func TestFormsHaveNoQuery(t *testing.T) {
+	for _, test := range []string{`"StringEquals":{"s3:prefix":"a"}`, `"StringEquals":{"s3:VersionId":"a"}`} {
+		h := newHarness(t, nil, nil)
+		h.ok(request{method: "PUT", path: "/bucket?policy", body: `{"Version":"2012-10-17","Statement":[
+			{"Effect":"Allow","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::bucket/*","Condition":{` + test + `}}]}`})
+		require.Equal(t, "AccessDenied", h.post(posted{path: "/bucket?prefix=a&versionId=a", fields: []string{"key", "a"}}).code, test)
+	}
 }
 
 // Bounded memory and no buffer of the whole file is the parser's; that large files

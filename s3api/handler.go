@@ -81,6 +81,7 @@ import (
 	"github.com/sherd-storage/sherd/s3api/internal/regime"
 	"github.com/sherd-storage/sherd/s3api/internal/signature"
 	"github.com/sherd-storage/sherd/s3api/internal/sigv4"
+	"github.com/sherd-storage/sherd/s3api/internal/sse"
 	"github.com/sherd-storage/sherd/s3api/internal/wire"
 	"github.com/sherd-storage/sherd/s3api/lifecycle"
 	"github.com/sherd-storage/sherd/versioning"
@@ -96,6 +97,7 @@ type Handler struct {
 	known      regime.Known
 	rules      cors.Cache
 	lifecycles lifecycle.Cache
+	renames    renames
 }
 
 // New gives a handler over a store. It refuses options without an Authenticator,
@@ -122,10 +124,11 @@ type call struct {
 	requestID string
 	query     sigv4.Query
 	operation *Operation
-	form      *form.Form  // that was posted, up to its file; nil: none
-	source    wire.Source // of a copy
-	seen      *seen       // the object that was last decided about
-	whole     *[]byte     // a small body, once it was read
+	form      *form.Form       // that was posted, up to its file; nil: none
+	source    wire.Source      // of a copy
+	customer  *sse.CustomerKey // of the object that is written or read; nil: none came
+	seen      *seen            // the object that was last decided about
+	whole     *[]byte          // a small body, once it was read
 }
 
 // ServeHTTP implements http.Handler.
@@ -140,6 +143,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", begun.UTC().Format(http.TimeFormat))
 	w.Header().Set("X-Amz-Request-Id", c.requestID)
 	w.Header().Set("X-Amz-Id-2", c.requestID)
+	if len(r.TransferEncoding) > 9 {
+		w.Header().Set("Connection", "close") // RFC 9112, 6.3: a length may have been beside it, which net/http does not tell
+	}
 	err := c.pass()
 	if errors.Is(err, http.ErrAbortHandler) {
 		c.log(err, http.StatusOK)
@@ -364,6 +370,9 @@ type Options struct {
 	// Ownership is that of objects in new buckets whose request says nothing of it.
 	// "": BucketOwnerEnforced, which turns access control lists off.
 	Ownership Ownership
+	// Keys has the master keys of SSE-S3 and SSE-KMS. Nil: what asks for them answers
+	// NotImplemented; customers may bring keys all the same (SSE-C).
+	Keys KeyService
 	// Clock gives the time that signatures are checked against. Nil: that of
 	// the store.
 	Clock func() time.Time

@@ -23,6 +23,10 @@ const (
 	defaultType    = "binary/octet-stream"
 )
 
+// headerMinimum says which objects are too small to be moved to other storage
+// classes. There are none here; what was said is given back.
+const headerMinimum = "X-Amz-Transition-Default-Minimum-Object-Size"
+
 // standardHeaders are kept with an object and given back with it.
 func standardHeaders() []string {
 	return []string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires", "X-Amz-Website-Redirect-Location"}
@@ -92,23 +96,9 @@ func withoutChunked(encodings string) string {
 	return strings.TrimSpace(strings.Join(kept, ","))
 }
 
-// checkUnbuilt refuses headers that would have to change what is stored, and
-// can't yet: to ignore them would be to lie.
-func (c *call) checkUnbuilt() error {
-	for name := range c.Header {
-		if strings.HasPrefix(name, "X-Amz-Server-Side-Encryption") || strings.HasPrefix(name, "X-Amz-Copy-Source-Server-Side-Encryption") {
-			return fail("NotImplemented").with("Header", name)
-		}
-	}
-	return nil
-}
-
 // putOptions reads everything that a request says of an object to be written
 // but its checksums.
 func (c *call) putOptions() (*sherd.PutOptions, error) {
-	if err := c.checkUnbuilt(); err != nil {
-		return nil, err
-	}
 	d, err := c.description()
 	if err != nil {
 		return nil, err
@@ -118,6 +108,9 @@ func (c *call) putOptions() (*sherd.PutOptions, error) {
 		MD5: true, Verify: c.finish,
 	}
 	if o.Owner, o.Access, err = c.newAccess(); err != nil {
+		return nil, err
+	}
+	if o.Encryption, err = c.newEncryption(); err != nil {
 		return nil, err
 	}
 	if o.Tags, err = parseTags(c.Header.Get("X-Amz-Tagging")); err != nil {
@@ -272,10 +265,11 @@ func (c *call) checksums() (*sherd.ChecksumRequest, error) {
 }
 
 // storedChecksums is checksums for what is stored: as on S3 it has at least a
-// CRC64NVME, whatever it came with.
-func (c *call) storedChecksums() (*sherd.ChecksumRequest, error) {
+// CRC64NVME, whatever it came with. Where even the MD5 is hidden, there is none that
+// nobody sent.
+func (c *call) storedChecksums(e *sherd.Encryption) (*sherd.ChecksumRequest, error) {
 	request, err := c.checksums()
-	if request == nil && err == nil {
+	if request == nil && err == nil && (e == nil || !e.HideMD5) {
 		request = checksumOf(checksum.CRC64NVME)
 	}
 	return request, err
@@ -364,8 +358,9 @@ func httpTime(text string) time.Time {
 }
 
 // describe sets the headers that say what an object is.
-func describe(h http.Header, info *sherd.ObjectInfo) {
-	identify(h, info)
+func (c *call) describe(info *sherd.ObjectInfo) {
+	h := c.w.Header()
+	c.identify(info)
 	h.Set("Last-Modified", info.Modified.UTC().Format(http.TimeFormat))
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Content-Type", info.ContentType)
@@ -393,8 +388,11 @@ func describe(h http.Header, info *sherd.ObjectInfo) {
 	}
 }
 
-// identify sets the headers that say which version an object is.
-func identify(h http.Header, info *sherd.ObjectInfo) {
+// identify sets the headers that say which version an object is, and how it is
+// encrypted.
+func (c *call) identify(info *sherd.ObjectInfo) {
+	h := c.w.Header()
+	c.encrypted(info.Envelope)
 	if info.ETag != "" {
 		h.Set("Etag", wire.Quote(info.ETag))
 	}

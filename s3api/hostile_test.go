@@ -299,6 +299,31 @@ func TestRequestsThatLie(t *testing.T) {
 	require.Equal(t, []string{"a"}, e.objects())
 }
 
+// A request whose body comes in chunks is the last one of its connection: whoever
+// sent it on may have gone by a length beside them, and what follows is then another
+// sender's body.
+func TestNothingComesBehindChunks(t *testing.T) {
+	e := expose(t, time.Hour, nil)
+	e.put("/bucket/kept", "kept")
+	for _, q := range []request{
+		{method: "PUT", path: "/bucket/a"}, {method: "GET", path: "/bucket/kept"}, {method: "HEAD", path: "/bucket/kept"},
+		{method: "DELETE", path: "/bucket/a"}, {method: "POST", path: "/bucket?delete"},
+	} {
+		q.body, q.style = "some bytes", byHeaderUnsignedPayload
+		head, _ := raw(t, q)
+		for _, lengths := range []string{"Transfer-Encoding: chunked\r\n", "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"} {
+			changed := strings.Replace(string(head), "Content-Length: 10\r\n", lengths, 1)
+			require.Contains(t, changed, lengths)
+			conn := e.dial()
+			_, err := conn.Write([]byte(changed + "a\r\nsome bytes\r\n0\r\n\r\nGET /bucket/kept HTTP/1.1\r\nHost: s3.test\r\n\r\n"))
+			require.NoError(t, err)
+			answers, err := io.ReadAll(conn)
+			require.NoError(t, err)
+			require.Equal(t, 1, strings.Count(string(answers), "HTTP/1.1 "), "%s: %s", q.method, answers)
+		}
+	}
+}
+
 // readOne reads one answer.
 func readOne(t *testing.T, conn net.Conn) (int, string) {
 	t.Helper()

@@ -1,7 +1,6 @@
 package s3api
 
 import (
-	"cmp"
 	"crypto/md5"
 	"encoding/hex"
 	"errors"
@@ -33,6 +32,7 @@ func (c *call) createUpload() error {
 	o := &sherd.UploadOptions{
 		ContentType: put.ContentType, Headers: put.Headers, Metadata: put.Metadata, Tags: put.Tags,
 		Retention: put.Retention, LegalHold: put.LegalHold, StorageClass: put.StorageClass, Owner: put.Owner, Access: put.Access,
+		Encryption: put.Encryption,
 	}
 	if name := c.Header.Get("X-Amz-Checksum-Algorithm"); name != "" {
 		if o.ChecksumAlgorithm, err = checksum.ParseAlgorithm(strings.ToUpper(name)); err != nil {
@@ -53,6 +53,7 @@ func (c *call) createUpload() error {
 	if err != nil {
 		return err
 	}
+	c.encryptedNow(upload.Envelope)
 	if upload.ChecksumAlgorithm != checksum.None {
 		c.w.Header().Set(checksumPrefix+"algorithm", upload.ChecksumAlgorithm.String())
 		c.w.Header().Set(checksumPrefix+"type", upload.ChecksumType.String())
@@ -62,7 +63,7 @@ func (c *call) createUpload() error {
 
 // openPart reads which part of which upload is meant.
 func (c *call) openPart() (int, sherd.Upload, error) {
-	if err := cmp.Or(c.hasUploads(), c.checkUnbuilt()); err != nil {
+	if err := c.hasUploads(); err != nil {
 		return 0, sherd.Upload{}, err
 	}
 	number, err := c.partNumber()
@@ -91,6 +92,9 @@ func (c *call) uploadPart() error {
 		return err
 	}
 	o := &sherd.PartOptions{MD5: true, Verify: c.finish}
+	if o.Encryption, err = c.partEncryption(&upload); err != nil {
+		return err
+	}
 	if o.ContentMD5, err = c.contentMD5(); err != nil {
 		return err
 	}
@@ -99,7 +103,7 @@ func (c *call) uploadPart() error {
 	}
 	switch algorithm := upload.ChecksumAlgorithm; {
 	case o.Checksum == nil:
-		o.Checksum = checksumOf(cmp.Or(algorithm, checksum.CRC64NVME))
+		o.Checksum = partChecksum(&upload, o.Encryption)
 	case algorithm == checksum.None:
 	case o.Checksum.Algorithms[0] != algorithm:
 		return fail("InvalidRequest").saying("Checksum Type mismatch occurred, expected checksum Type: " +
@@ -109,11 +113,23 @@ func (c *call) uploadPart() error {
 	if err != nil {
 		return err
 	}
+	c.encrypted(upload.Envelope)
 	c.w.Header().Set("Etag", wire.Quote(info.ETag))
 	for _, sum := range info.Checksums {
 		c.w.Header().Set(checksumHeader(sum.Algorithm), sum.String())
 	}
 	return c.empty(http.StatusOK)
+}
+
+// partChecksum is the checksum of a part that came without one; nil: none.
+func partChecksum(upload *sherd.Upload, e *sherd.Encryption) *sherd.ChecksumRequest {
+	switch {
+	case upload.ChecksumAlgorithm != checksum.None:
+		return checksumOf(upload.ChecksumAlgorithm)
+	case e != nil && e.HideMD5:
+		return nil
+	}
+	return checksumOf(checksum.CRC64NVME)
 }
 
 func (c *call) completeUpload() error {
@@ -129,6 +145,9 @@ func (c *call) completeUpload() error {
 		return err
 	}
 	id := c.query.Get("uploadId")
+	if err := c.checkComplete(id); err != nil {
+		return err
+	}
 	info, err := c.Handler.uploads.CompleteUpload(c.ctx(), c.bucket, c.key, id, parts, o)
 	if errors.Is(err, sherd.ErrNoSuchUpload) {
 		done, ok := c.completedBefore(parts)
@@ -141,6 +160,7 @@ func (c *call) completeUpload() error {
 		return err
 	}
 	c.versions(&info)
+	c.encrypted(info.Envelope)
 	c.expires(&info)
 	return c.answer(&wire.CompleteUpload{
 		Namespace: wire.Namespace, Bucket: c.bucket, Key: c.key, ETag: wire.Quote(info.ETag),

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sherd-storage/sherd"
+	"github.com/sherd-storage/sherd/s3api/internal/sse"
 	"github.com/sherd-storage/sherd/s3api/internal/wire"
 )
 
@@ -25,14 +26,15 @@ func (c *call) putObject() error {
 	if o.ContentMD5, err = c.contentMD5(); err != nil {
 		return err
 	}
-	if o.Checksum, err = c.storedChecksums(); err != nil {
+	if o.Checksum, err = c.storedChecksums(o.Encryption); err != nil {
 		return err
 	}
 	info, err := c.store.Put(c.ctx(), c.bucket, c.key, c.Body, c.Size, o)
 	if err != nil {
 		return err
 	}
-	identify(c.w.Header(), &info)
+	c.identify(&info)
+	c.encryptedNow(info.Envelope)
 	setChecksums(c.w.Header(), info.Checksums)
 	c.expires(&info)
 	return c.empty(http.StatusOK)
@@ -57,9 +59,13 @@ func (c *call) getOptions() (*sherd.GetOptions, error) {
 	if o.VersionID, err = c.versionID(); err != nil {
 		return nil, err
 	}
-	if err := c.checkOverrides(); err != nil {
+	if err := errors.Join(c.checkOverrides(), sse.RefuseOnRead(c.Header)); err != nil {
 		return nil, err
 	}
+	if c.customer, err = c.customerKey(sse.OfObject); err != nil {
+		return nil, err
+	}
+	o.Key = c.unlock(c.customer)
 	o.Range = storeRange(wire.ParseRange(c.Header.Get("Range")))
 	if c.query.Has("partNumber") {
 		if o.Part, err = c.partNumber(); err != nil {
@@ -114,7 +120,10 @@ func (c *call) getObject() error {
 	if err := c.confirm(&object.Info, Resource{c.bucket, c.key, o.VersionID}); err != nil {
 		return err
 	}
-	c.w.WriteHeader(c.present(&object.Info, o, object.Offset, object.Length))
+	if object.Info.Envelope == nil && c.customer != nil {
+		return misplaced(c.customer)
+	}
+	c.w.WriteHeader(c.present(&object.Info, o, &object.Part, object.Offset, object.Length))
 	n, err := io.Copy(c.w, object)
 	if err == nil && n != object.Length {
 		err = fmt.Errorf("%d bytes of %d were read", n, object.Length)
@@ -136,7 +145,10 @@ func (c *call) headObject() error {
 	if err != nil {
 		return c.unreadable(err, resource)
 	}
-	offset, length := int64(0), info.Size
+	if err := c.checkKey(&info, c.customer); err != nil {
+		return err
+	}
+	offset, length, part := int64(0), info.Size, sherd.PartInfo{}
 	if o.Range != nil {
 		if offset, length, err = o.Range.Within(info.Size); err != nil {
 			return err
@@ -148,7 +160,7 @@ func (c *call) headObject() error {
 		if err != nil {
 			return c.unreadable(err, resource)
 		}
-		info, offset, length = object.Info, object.Offset, object.Length
+		info, offset, length, part = object.Info, object.Offset, object.Length, object.Part
 		if err := object.Close(); err != nil {
 			return err
 		}
@@ -156,7 +168,7 @@ func (c *call) headObject() error {
 	if err := c.confirm(&info, resource); err != nil {
 		return err
 	}
-	c.w.WriteHeader(c.present(&info, o, offset, length))
+	c.w.WriteHeader(c.present(&info, o, &part, offset, length))
 	return nil
 }
 
@@ -174,9 +186,9 @@ func (c *call) stale(o *sherd.GetOptions, info *sherd.ObjectInfo) bool {
 }
 
 // present sets the headers of an object that is read, and gives the status.
-func (c *call) present(info *sherd.ObjectInfo, o *sherd.GetOptions, offset, length int64) int {
+func (c *call) present(info *sherd.ObjectInfo, o *sherd.GetOptions, part *sherd.PartInfo, offset, length int64) int {
 	h := c.w.Header()
-	describe(h, info)
+	c.describe(info)
 	c.expires(info)
 	for _, name := range overridable() {
 		if value := c.query.Get("response-" + strings.ToLower(name)); value != "" {
@@ -188,7 +200,7 @@ func (c *call) present(info *sherd.ObjectInfo, o *sherd.GetOptions, offset, leng
 		h.Set("X-Amz-Mp-Parts-Count", strconv.Itoa(info.Parts))
 	}
 	if strings.EqualFold(c.Header.Get("X-Amz-Checksum-Mode"), "ENABLED") {
-		c.setSumsOfRead(info, o, offset, length)
+		c.setSumsOfRead(info, o, part)
 	}
 	if o.Range == nil && o.Part == 0 {
 		return http.StatusOK
@@ -201,38 +213,16 @@ func (c *call) present(info *sherd.ObjectInfo, o *sherd.GetOptions, offset, leng
 
 // setSumsOfRead gives the checksums of what is read: the object or one part of it. A
 // range has none. Those of a part are said to be of the type of the object's, as on S3.
-func (c *call) setSumsOfRead(info *sherd.ObjectInfo, o *sherd.GetOptions, offset, length int64) {
+func (c *call) setSumsOfRead(info *sherd.ObjectInfo, o *sherd.GetOptions, part *sherd.PartInfo) {
 	switch {
 	case o.Part == 0 && o.Range == nil, o.Part == 1 && info.Parts == 0:
 		setChecksums(c.w.Header(), info.Checksums)
-	case o.Part > 0 && len(info.Checksums) > 0:
-		setChecksums(c.w.Header(), c.sumsOfPart(info, o.Part, offset, length))
-		c.w.Header().Set(checksumPrefix+"type", info.Checksums[0].Type.String())
-	}
-}
-
-// sumsOfPart finds the checksums of a part that lies there. An object that took the
-// place of the one that is read has none to give.
-func (c *call) sumsOfPart(info *sherd.ObjectInfo, number int, offset, length int64) []sherd.Checksum {
-	lister, ok := c.store.(PartLister)
-	if !ok {
-		return nil
-	}
-	parts, err := lister.ObjectParts(c.ctx(), c.bucket, c.key, &sherd.GetOptions{VersionID: info.VersionID})
-	if err != nil {
-		return nil
-	}
-	etags, at, found := make([]string, len(parts)), int64(0), []sherd.Checksum(nil)
-	for i := range parts {
-		if etags[i] = parts[i].ETag; parts[i].Number == number && at == offset && parts[i].Size == length {
-			found = parts[i].Checksums
+	case o.Part > 0 && len(part.Checksums) > 0:
+		setChecksums(c.w.Header(), part.Checksums)
+		if len(info.Checksums) > 0 {
+			c.w.Header().Set(checksumPrefix+"type", info.Checksums[0].Type.String())
 		}
-		at += parts[i].Size
 	}
-	if whole, ok := etagOfParts(etags); !ok || whole != info.ETag {
-		return nil
-	}
-	return found
 }
 
 // overridable headers are replaced by those that the query wants in their place.
@@ -377,8 +367,14 @@ func (c *call) getObjectAttributes() error {
 	if err != nil {
 		return err
 	}
+	if c.customer, err = c.customerKey(sse.OfObject); err != nil {
+		return err
+	}
 	info, err := c.version()
 	if err != nil {
+		return err
+	}
+	if err := c.checkKey(&info, c.customer); err != nil {
 		return err
 	}
 	c.w.Header().Set("Last-Modified", info.Modified.UTC().Format(http.TimeFormat))

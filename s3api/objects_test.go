@@ -51,7 +51,7 @@ func TestHeadersThatAreRefusedRatherThanIgnored(t *testing.T) {
 	h := newHarness(t, nil, nil)
 	for header, code := range map[[2]string]string{
 		{"X-Amz-Server-Side-Encryption", "AES256"}:                      "NotImplemented",
-		{"X-Amz-Server-Side-Encryption-Customer-Algorithm", "AES256"}:   "NotImplemented",
+		{"X-Amz-Server-Side-Encryption-Customer-Algorithm", "AES256"}:   "InvalidArgument",
 		{"X-Amz-Acl", "private"}:                                        "AccessControlListNotSupported",
 		{"X-Amz-Acl", "public-read"}:                                    "AccessControlListNotSupported",
 		{"X-Amz-Grant-Read", "id=x"}:                                    "AccessControlListNotSupported",

@@ -311,13 +311,6 @@ def not_built(code, when=check):
     return turned_around
 
 
-def put_with(header, value):
-    """PutObject with a header that the client may be too old to know."""
-    client = boto3.client("s3", endpoint_url=os.environ["endpoint"])
-    client.meta.events.register("before-call.s3.PutObject", lambda params, **_: params["headers"].update({header: value}))
-    client.put_object(Bucket=B, Key="not built", Body=b"x")
-
-
 def post_form(post, body, **replaced):
     """Sends a form as a browser does, and gives the status and the answer."""
     boundary = "sherd-form"
@@ -437,14 +430,55 @@ def access_control_lists():
     s3.delete_bucket(Bucket=listed)
 
 
-@not_built("NotImplemented")
+@current
 def put_if_not_an_etag():
-    put_with("If-None-Match", '"an ETag"')
+    etag = s3.put_object(Bucket=B, Key="if not", Body=b"x", IfNoneMatch='"another"')["ETag"]
+    refused("PreconditionFailed", s3.put_object, Bucket=B, Key="if not", Body=b"y", IfNoneMatch=etag)
+    assert read("if not") == b"x"
 
 
-@not_built("NotImplemented", current)
+@current
 def optional_object_attributes():
-    s3.list_objects_v2(Bucket=B, OptionalObjectAttributes=["RestoreStatus"])
+    page = s3.list_objects_v2(Bucket=B, OptionalObjectAttributes=["RestoreStatus"])
+    assert not any("RestoreStatus" in o for o in page["Contents"])
+
+
+@current
+def checksums_of_parts():
+    parts = {}
+    upload = s3.create_multipart_upload(Bucket=B, Key="parts", ChecksumAlgorithm="SHA256")["UploadId"]
+    for n, body in ((1, b"a" * 5 * MIB), (2, b"b")):
+        put = s3.upload_part(Bucket=B, Key="parts", UploadId=upload, PartNumber=n, Body=body, ChecksumAlgorithm="SHA256")
+        parts[n] = {"PartNumber": n, "ETag": put["ETag"], "ChecksumSHA256": put["ChecksumSHA256"]}
+    s3.complete_multipart_upload(Bucket=B, Key="parts", UploadId=upload, MultipartUpload={"Parts": list(parts.values())})
+    for n in parts:
+        got = s3.get_object(Bucket=B, Key="parts", PartNumber=n)
+        assert (got["ChecksumSHA256"], got["ChecksumType"]) == (parts[n]["ChecksumSHA256"], "COMPOSITE"), got
+        got["Body"].read()
+
+
+@check
+def server_side_encryption():
+    config = TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
+    own = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"k" * 32}
+    for kind, write, read in (("AES256", {"ServerSideEncryption": "AES256"}, {}), (None, own, own)):
+        body = random_bytes(12 * MIB + 1)
+        put = s3.put_object(Bucket=B, Key="encrypted", Body=body[:100], **write)
+        assert put.get("ServerSideEncryption") == kind and ("SSECustomerKeyMD5" in put) == (write is own), put
+        s3.upload_fileobj(io.BytesIO(body), B, "encrypted", ExtraArgs=write, Config=config)
+        got = s3.get_object(Bucket=B, Key="encrypted", **read)
+        assert got["Body"].read() == body and got.get("ServerSideEncryption") == kind, got
+        part = s3.get_object(Bucket=B, Key="encrypted", Range="bytes=5242870-5242889", **read)
+        assert part["Body"].read() == body[5242870:5242890]
+        source = {"CopySource" + name: value for name, value in read.items()}
+        s3.copy_object(Bucket=B, Key="decrypted", CopySource={"Bucket": B, "Key": "encrypted"}, **source)
+        assert s3.get_object(Bucket=B, Key="decrypted")["Body"].read() == body
+    for other, status in (({}, 400), ({**own, "SSECustomerKey": b"K" * 32}, 403)):
+        try:
+            s3.get_object(Bucket=B, Key="encrypted", **other)
+            raise AssertionError("it was read without its key")
+        except ClientError as e:
+            assert e.response["ResponseMetadata"]["HTTPStatusCode"] == status, e
 
 
 @check

@@ -15,6 +15,7 @@ max=$((${SHERD_CLIENT_MAX_MIB:-100} * mib))
 work=$(mktemp -d)
 server=
 failures=()
+server_flags=() # more of them for the server
 
 # finish runs however the script ends. A script that must undo more than a
 # server, such as a mount, defines undo.
@@ -34,7 +35,7 @@ trap finish EXIT
 # start_server [tls]: sets endpoint and what clients find their keys in. With tls
 # the certificate is in $work/cert.pem.
 start_server() {
-	local flags=() drives
+	local flags=("${server_flags[@]}") drives
 	drives=$(mktemp -d "$work/drives.XXXX")
 	if [ -z "${SHERD_CLIENT_SERVER:-}" ]; then
 		SHERD_CLIENT_SERVER=$work/server
@@ -43,12 +44,13 @@ start_server() {
 	if [ "${1:-}" = tls ]; then
 		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1 \
 			-addext subjectAltName=IP:127.0.0.1 -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
-		flags=(-tls-cert "$work/cert.pem" -tls-key "$work/key.pem")
+		flags+=(-tls-cert "$work/cert.pem" -tls-key "$work/key.pem")
 	fi
 	unset "${!AWS_@}"
 	export AWS_ACCESS_KEY_ID=conformance AWS_SECRET_ACCESS_KEY=conformance-secret
 	export AWS_DEFAULT_REGION=us-east-1 AWS_REGION=us-east-1
 	export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=true
+	: >"$work/server.out" # it is read before the server has opened it
 	SHERD_ROOT_USER=$AWS_ACCESS_KEY_ID SHERD_ROOT_PASSWORD=$AWS_SECRET_ACCESS_KEY \
 		"$SHERD_CLIENT_SERVER" -address 127.0.0.1:0 ${flags[@]+"${flags[@]}"} "$drives/d{1...4}" \
 		>"$work/server.out" 2>"$work/server.err" &

@@ -47,6 +47,7 @@ type config struct {
 	tlsCert     string // files; both or none
 	tlsKey      string
 	credentials string    // file; "" where none was given
+	keysFile    string    // of master keys; "" where none was given
 	root        *identity // from the environment; nil where none was given
 	logLevel    slog.Level
 	logFormat   string // auto, text or json
@@ -160,6 +161,7 @@ func (c *config) permissions(f *flag.FlagSet) {
 	})
 	f.BoolVar(&c.signature2, "signature-v2", true, "accept AWS Signature Version 2, which boto3 still presigns with by default")
 	f.StringVar(&c.credentials, "credentials", "", "JSON `file` of identities, readable by its owner only (default credentials.json beside the first drive)")
+	f.StringVar(&c.keysFile, "keys", "", "JSON `file` of master keys for SSE-S3 and SSE-KMS, readable by its owner only (default keys.json beside the first drive, made at the first start)")
 }
 
 // parseMixed parses flags and collects what stands between and behind them.
@@ -232,6 +234,11 @@ func (c *config) credentialsPath() string {
 		return c.credentials
 	}
 	return filepath.Join(filepath.Dir(c.drives[0]), "credentials.json")
+}
+
+// keysPath is where master keys are kept when no file is named.
+func (c *config) keysPath() string {
+	return filepath.Join(filepath.Dir(c.drives[0]), "keys.json")
 }
 
 // parseBytes reads a number of bytes with an optional unit: B, KiB, MiB, GiB or

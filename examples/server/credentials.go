@@ -186,32 +186,38 @@ func gatherIdentities(c *config) ([]identity, error) {
 // alone may read it. Windows has no such modes, so there it is read as it is.
 // No error shows anything of the file but names.
 func readCredentials(path string) ([]identity, error) {
-	f, err := os.Open(path)
+	data, err := readSecret(path)
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("credentials: %w", err)
-	}
-	if mode := info.Mode(); !mode.IsRegular() {
-		return nil, fmt.Errorf("credentials: %s is no regular file", path)
-	} else if runtime.GOOS != "windows" && mode.Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("credentials: %s has mode %04o, so others may read it: chmod 600 %s", path, mode.Perm(), path)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxCredentialsBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("credentials: %w", err)
-	}
-	if len(data) > maxCredentialsBytes {
-		return nil, fmt.Errorf("credentials: %s is larger than %d bytes", path, maxCredentialsBytes)
 	}
 	identities, err := parseCredentials(data)
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %s: %w", path, err)
 	}
 	return identities, nil
+}
+
+// readSecret reads a file that its owner alone may read.
+func readSecret(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode(); !mode.IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	} else if runtime.GOOS != "windows" && mode.Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s has mode %04o, so others may read it: chmod 600 %s", path, mode.Perm(), path)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxCredentialsBytes+1))
+	if err == nil && len(data) > maxCredentialsBytes {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxCredentialsBytes)
+	}
+	return data, err
 }
 
 func parseCredentials(data []byte) ([]identity, error) {

@@ -9,8 +9,9 @@ import (
 	"github.com/sherd-storage/sherd/s3api"
 )
 
-// newHandler is S3 over a store, for the identities that keys knows.
-func newHandler(store *sherd.Store, c *config, keys *s3api.Credentials, log *slog.Logger) (http.Handler, error) {
+// newHandler is S3 over a store, for the identities that keys knows. masters may be nil:
+// then nothing is encrypted with master keys.
+func newHandler(store *sherd.Store, c *config, keys *s3api.Credentials, masters s3api.KeyService, log *slog.Logger) (http.Handler, error) {
 	signatures := s3api.NewSigV4(keys, c.region)
 	if c.signature2 {
 		signatures = s3api.NewSignatures(keys, c.region)
@@ -18,6 +19,7 @@ func newHandler(store *sherd.Store, c *config, keys *s3api.Credentials, log *slo
 	return s3api.New(store, &s3api.Options{
 		Authenticator:  signatures,
 		Authorizer:     keys,
+		Keys:           masters,
 		Region:         c.region,
 		Domains:        c.domains,
 		Ownership:      c.ownership,

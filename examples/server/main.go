@@ -31,6 +31,15 @@
 // never a header or a query. /health/live and /health/ready answer anybody; a
 // bucket may be called "health" all the same, as what is signed is S3's.
 //
+// # Drives that are lost
+//
+// An empty directory in the place of a drive that is gone is made a drive in its
+// stead and filled, while the server serves. Where too few drives are left to write,
+// or the place looks like a disk that is not mounted, that waits for the operator's
+// word: -replace with the ids of the drives that will never come back, which the
+// log and the admin view give. -check looks at drives that no server has open, and
+// -read-only serves them, without a byte written.
+//
 // # What goes on
 //
 // A drive that is being rebuilt, and whatever else takes long, is a bar on a

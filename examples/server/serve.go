@@ -130,7 +130,11 @@ func (s *server) open(ctx context.Context, f *front, view *adminView, identities
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	handler, err := newHandler(store, &s.config, s.keys, s.log)
+	masters, err := s.masterKeys()
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	handler, err := newHandler(store, &s.config, s.keys, masters, s.log)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

@@ -43,7 +43,7 @@ func TestDrivesOfDifferentSizesAndReadOnly(t *testing.T) {
 	for i := range 4 {
 		m.run(t, "mount -o remount,ro '%s'", filepath.Join(m.dir, fmt.Sprint("disk", i+1)))
 	}
-	h.c = m.launch(t, "-read-only", "-credentials", filepath.Join(m.dir, "none.json"), drives)
+	h.c = m.launch(t, "-read-only", drives)
 	h.whole(t)
 	a := h.c.ask("PUT", "/plain/new", []byte("x"))
 	require.Equal(t, http.StatusServiceUnavailable, a.status, a)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sherd-storage/sherd"
 	"github.com/sherd-storage/sherd/s3api"
+	masterkeys "github.com/sherd-storage/sherd/s3api/keys"
 )
 
 const (
@@ -48,7 +49,9 @@ func open(t *testing.T) target {
 		AccessKey: memory.access, SecretKey: memory.secret, Access: s3api.FullAccess,
 	})
 	require.NoError(t, err)
-	handler, err := s3api.New(store, &s3api.Options{Authenticator: s3api.NewSigV4(keys, region), Authorizer: keys, Region: region})
+	masters, err := masterkeys.New("master", map[string][masterkeys.Bytes]byte{"master": {1}})
+	require.NoError(t, err)
+	handler, err := s3api.New(store, &s3api.Options{Authenticator: s3api.NewSigV4(keys, region), Authorizer: keys, Region: region, Keys: masters})
 	require.NoError(t, err)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)

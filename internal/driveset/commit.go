@@ -127,7 +127,7 @@ func (t *tenure) prepare(build func(layout.Position, layout.Owner) (Change, erro
 			return c, nil, fmt.Errorf("%w: the set was opened again while the bytes were on their way", ErrAborted)
 		}
 		p.Adds = []layout.Add{st.add}
-		p.holders = st.holders
+		p.holders = st.holders & t.laidOut(st)
 		p.needed = quorum.Shards(len(st.add.Drives), st.add.DataShards())
 		if (p.holders & t.target()).Count() < p.needed {
 			return c, nil, fmt.Errorf("%w: too few of its drives are in-sync", ErrAborted)
@@ -137,6 +137,22 @@ func (t *tenure) prepare(build func(layout.Position, layout.Owner) (Change, erro
 		}
 	}
 	return c, p, acceptable(&p.Entry)
+}
+
+// laidOut gives the slots that still have the drives that bytes were written to: one
+// that was made anew since has none of them. An inline shard comes with its entry.
+// mu is held.
+func (t *tenure) laidOut(st *Staged) quorum.Drives {
+	if st.add.Inline {
+		return st.holders
+	}
+	var same quorum.Drives
+	for slot, name := range t.named() {
+		if slices.Contains(st.add.Drives, name.Drive) {
+			same |= quorum.One(slot)
+		}
+	}
+	return same
 }
 
 // acceptable: drives will take the entry.

@@ -58,8 +58,9 @@ func copiedTypes() []byte {
 }
 
 const (
-	copyItems   = 2048
-	copyWorkers = 4
+	copyItems    = 2048
+	copyWorkers  = 4
+	minCopyBytes = 4 << 10 // of a batch, at a low rate
 )
 
 // copyBatch is what one synced batch of a copy writes.
@@ -181,7 +182,11 @@ func (y *copying) read(ctx context.Context, out chan<- copyBatch) error {
 
 func (y *copying) collect(ctx context.Context) (b copyBatch, more bool, err error) {
 	var inline []inlineCopy
-	for len(b.items) < copyItems && b.bytes < maxBatchBytes {
+	limit := int64(maxBatchBytes)
+	if rate := y.t.set.opt.CopyBytes; rate > 0 {
+		limit = min(limit, max(rate/4, minCopyBytes))
+	}
+	for len(b.items) < copyItems && b.bytes < limit {
 		if more, err = y.next(ctx); err != nil || !more {
 			break
 		}

@@ -11,6 +11,7 @@ import (
 
 var (
 	errNeedsCopy = errors.New("the drive was away for longer than the log reaches back, or left its path: its index must be copied, for which more drives are needed")
+	errKept      = errors.New("its index must be copied anew, and is kept as it is until more drives are there")
 	errStray     = errors.New("the drive was made for a slot that has another one by now")
 )
 
@@ -278,8 +279,9 @@ func (p *place) drop(err error) {
 // reconnect closes what failed at a place and opens what is there now. Where
 // nothing is that can be opened, a drive is made if one may be.
 func (s *Set) reconnect(ctx context.Context, p *place) {
+	stuck := s.stuck() // not asked with the place's lock held, which is taken below the tenure's
 	p.mu.Lock()
-	useless := p.useless && !s.stuck()
+	useless := p.useless && !stuck
 	p.mu.Unlock()
 	err := p.look(ctx, s)
 	if err == nil && !useless {
@@ -336,6 +338,21 @@ func (s *Set) reach(t *tenure) quorum.Drives {
 		}
 	}
 	return reach
+}
+
+// spares: enough others that count are there now for the set to be opened without
+// the drive of a slot. Until its index was copied it does not count, and its inline
+// shards are gone.
+func (t *tenure) spares(slot int) bool {
+	others, names := quorum.Drives(0), t.named()
+	for _, p := range t.set.places {
+		p.mu.Lock()
+		if p.drive != nil && !p.fenced && !p.rebuild && p.counted && p.id.Drive == names[p.id.Slot].Drive {
+			others |= quorum.One(p.id.Slot)
+		}
+		p.mu.Unlock()
+	}
+	return (others &^ quorum.One(slot)).Count() >= quorum.Read(t.n)
 }
 
 // reopen makes a new tenure above a stuck one, which answers reads until then.

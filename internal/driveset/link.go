@@ -213,33 +213,12 @@ func (s *Set) admit(ctx context.Context, t *tenure, p *place, learn func(context
 		t.blame(f)
 	case errors.Is(err, errReplaced) || errors.Is(err, errStray):
 		s.giveBack(p, err)
-	case errors.Is(err, errOperator):
+	case errors.Is(err, errOperator) || errors.Is(err, errKept):
 		p.refuse(err, s.now())
 	default:
 		s.putAway(p, err)
 	}
 	p.drop(err)
-}
-
-// over: the set is stuck or was opened again, which is no learner's fault.
-func (t *tenure) over() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.stuck != nil
-}
-
-// out: the drive of a slot has no part in the set. While an acknowledgement
-// may wait for it, or the state that leaves it out is not yet on all drives, it
-// must not undo anything: an opening could take what it lacks for something
-// that was never acknowledged.
-func (t *tenure) out(slot int) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.stuck != nil || t.proposal != nil || (t.inSync | t.need).Has(slot) {
-		return false
-	}
-	m := t.members[slot]
-	return m == nil || m.failed != nil
 }
 
 func (t *tenure) teach(ctx context.Context, p *place) error {
@@ -372,6 +351,9 @@ func (t *tenure) refill(ctx context.Context, p *place) error {
 		return err
 	}
 	if !byLog || c.held.Rebuild != nil || c.held.Stable.Position == 0 {
+		if c.held.Rebuild == nil && verdict.Counted(c.held.State, drive.Identity().Drive) && !t.spares(c.slot) {
+			return errKept
+		}
 		resume := byLog && c.held.Rebuild != nil
 		if c.held, err = drive.Promise(ctx, c.promise); err != nil {
 			return err

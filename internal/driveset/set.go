@@ -11,6 +11,9 @@
 //   - A drive that fails, vanishes or stalls leaves the in-sync set, durably and on
 //     all the rest, before the next acknowledgement. When it is back it learns what
 //     it missed, and counts from the moment that a state which names it is decided.
+//   - An empty directory in the place of a drive that was lost becomes a drive in its
+//     stead: by itself while ⌊N/2⌋+1 drives are there, on the operator's word
+//     otherwise. Nothing is made where a filesystem may only be unmounted.
 //   - With fewer than ⌊N/2⌋+1 drives nothing is acknowledged any more. Reading goes
 //     on, but for keys that a change of unknown outcome touches; the set opens
 //     itself again when enough drives are there.
@@ -21,8 +24,7 @@
 //
 // It knows nothing of buckets, versions or locks on objects: it moves records and
 // bytes. Deciding on a key is the caller's, under a key lock of the caller's.
-// Drives that are empty, or were away for longer than the log reaches back, stay
-// out of use and are reported.
+// What too few drives are left of can not be put together: it is reported, and kept.
 //
 // # How it is built
 //

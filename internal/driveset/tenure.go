@@ -363,6 +363,27 @@ func (t *tenure) abortUnreachable() {
 	}
 }
 
+// over: the set is stuck or was opened again, which is no learner's fault.
+func (t *tenure) over() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stuck != nil
+}
+
+// out: the drive of a slot has no part in the set. While an acknowledgement
+// may wait for it, or the state that leaves it out is not yet on all drives, it
+// must not undo anything: an opening could take what it lacks for something
+// that was never acknowledged.
+func (t *tenure) out(slot int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stuck != nil || t.proposal != nil || (t.inSync | t.need).Has(slot) {
+		return false
+	}
+	m := t.members[slot]
+	return m == nil || m.failed != nil
+}
+
 // prune forgets entries that are visible and that every fed drive has. mu is
 // held.
 func (t *tenure) prune() {

@@ -260,8 +260,8 @@ func (s *Set) seats() []seat {
 }
 
 // assign gives to each vacant seat the slot that it most likely had: the one of the
-// drive that was last seen there; by its number, if all others sit as they were
-// formatted; by its filesystem; or, where all other drives are accounted for, any.
+// drive that was last seen there; by its number, if there are all and the others sit as
+// they were formatted; by its filesystem; or, where all other drives are accounted for, any.
 // −1 where there is none.
 func assign(names []layout.Name, seats []seat, gone []layout.DriveID) []int {
 	out := make([]int, len(seats))
@@ -269,7 +269,7 @@ func assign(names []layout.Name, seats []seat, gone []layout.DriveID) []int {
 	for slot := range names {
 		free[slot] = true
 	}
-	ordered, unknown := true, 0
+	ordered, unknown := len(seats) == len(names), 0
 	for i, st := range seats {
 		out[i] = -1
 		if st.vacant {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -97,6 +98,8 @@ func (s *shelf) gone(drives []int, gone bool) {
 // One of four is deleted and put back empty, while the set is open or before it is
 // opened: it is made anew and counts again, and the two drives that can be lost then
 // may be any.
+//
+// Kills: a new drive under the id of the lost one.
 func TestEmptyPlaceFillsItself(t *testing.T) {
 	for _, open := range []bool{true, false} {
 		t.Run(fmt.Sprint("open ", open), func(t *testing.T) {
@@ -165,6 +168,8 @@ func TestManyEmptyPlaces(t *testing.T) {
 
 // Two of four are lost: reads go on, writes are refused, nothing is made by itself;
 // on the operator's word both are made anew, and the other two may be lost.
+//
+// Kills: making drives without the word, or by a word about some of them.
 func TestOperatorsWord(t *testing.T) {
 	for n, lost := range map[int][]int{2: {1}, 4: {1, 2}, 6: {0, 1, 5}, 8: {4, 5, 6, 7}, 16: {0, 2, 4, 6, 8, 10, 12, 14}} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -401,6 +406,8 @@ func TestReturnAfterRemoval(t *testing.T) {
 }
 
 // Two drives change places while the set is open.
+//
+// Kills: noting as in-sync a place by the drive that it had before.
 func TestDrivesChangePlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := vfs.Mem(0)
@@ -457,27 +464,71 @@ func TestUnmountedPlaces(t *testing.T) {
 	ids := c.ids()
 	require.NoError(t, c.set.Close())
 
-	require.NoError(t, os.Rename(places[3].Path, filepath.Join(dir, "away")))
-	c = open()
-	refused := func(h driveset.Health) bool { return h.Drives[3].Status == driveset.Refused }
-	c.eventually("refused", refused)
-	_, err := os.Stat(places[3].Path)
-	require.ErrorIs(t, err, os.ErrNotExist, "it was made")
-	if mounted {
-		require.NoError(t, os.Mkdir(places[3].Path, 0o700))
-		c.eventually("seen", func(h driveset.Health) bool { return h.Drives[3].Err != nil && refused(h) })
+	refused := func(i int, why string) func(driveset.Health) bool {
+		return func(h driveset.Health) bool {
+			d := h.Drives[i]
+			return d.Status == driveset.Refused && d.Err != nil && strings.Contains(d.Err.Error(), why)
+		}
+	}
+	for i, on := range []bool{false, false, true, mounted} {
+		if !on {
+			continue
+		}
+		require.NoError(t, os.Rename(places[i].Path, filepath.Join(dir, fmt.Sprint("away", i))))
+		c = open()
+		c.eventually("refused", refused(i, "there is no directory"))
 		require.NoError(t, c.put(context.Background(), "b", []byte("x")))
-		names, err := os.ReadDir(places[3].Path)
+		_, err := os.Lstat(places[i].Path)
+		require.ErrorIs(t, err, os.ErrNotExist, "it was made")
+		require.NoError(t, os.Mkdir(places[i].Path, 0o700))
+		if i == 2 { // on the filesystem that its drive was on
+			c.eventually("all in-sync", allInSync)
+			require.NoError(t, c.set.Close())
+			continue
+		}
+		c.eventually("refused", refused(i, "it is empty"))
+		names, err := os.ReadDir(places[i].Path)
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(names), 1)
+		require.NoError(t, c.set.Close())
 	}
-	require.NoError(t, c.set.Close())
+	if !mounted {
+		require.NoError(t, os.RemoveAll(places[3].Path))
+	}
 
 	o.Replaced = []layout.DriveID{ids[3]}
 	c = open()
 	c.eventually("all in-sync", allInSync)
 	c.whole()
 	require.NoError(t, c.set.Close())
+}
+
+// A drive that was made for a slot and does not count yet is all that is there, beside
+// directories where nothing is mounted: that is no new store.
+//
+// Kills: taking its first state for that of a set that was never served.
+func TestNewcomerAloneIsNoNewStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(4)
+		s.opt.CopyBytes = 4 << 10
+		c := s.open(t)
+		c.small("a", 50)
+		s.vacate(t, 2)
+		c.eventually("copying", func(h driveset.Health) bool { return len(h.Work) > 0 && h.Work[0].Bytes > 0 })
+		require.NoError(t, c.set.Close())
+		var away []vfs.FS
+		for _, i := range []int{0, 1, 3} {
+			away = append(away, s.fs[i])
+			s.fs[i] = vfs.Mem(0)
+		}
+		_, err := driveset.Open(t.Context(), s.places(), &s.opt)
+		require.ErrorIs(t, err, driveset.ErrTooFew)
+		s.fs[0], s.fs[1], s.fs[3] = away[0], away[1], away[2]
+		s.opt.CopyBytes = 0
+		c = s.openWith(t, c)
+		c.eventually("all in-sync", allInSync)
+		c.whole()
+	})
 }
 
 // A running index of which a block can not be read any more goes the same way.

@@ -12,7 +12,7 @@ type place struct {
 // places is the order of the house, lowest first: a package imports only what
 // stands above it in this list, and of that only what its entry names.
 func places() []place {
-	pure := []string{"erasure", "bitrot", "versioning", "lock", "internal/quorum", "internal/checksum"}
+	pure := []string{"erasure", "bitrot", "versioning", "lock", "internal/quorum", "internal/checksum", "internal/seal"}
 	leaves := append([]string{"internal/keylock", "internal/objectfs", "internal/budget", "internal/pace", "internal/fanout", "internal/vfs"}, pure...)
 	engine := append([]string{"layout", "internal/stripe", "internal/verdict", "internal/heal", "internal/audit", "internal/driveset", "internal/pools"}, leaves...)
 	return []place{
@@ -22,6 +22,7 @@ func places() []place {
 		{"lock", nil, true, "decisions over values; the caller brings the time"},
 		{"internal/quorum", nil, true, "a function of what the drives said"},
 		{"internal/checksum", nil, true, "arithmetic over bytes"},
+		{"internal/seal", nil, true, "a format over io.Reader; the caller brings keys and salts"},
 		{"internal/keylock", nil, false, "a lock knows nothing of what it guards"},
 		{"internal/budget", nil, false, "a budget knows nothing of what is spent"},
 		{"internal/objectfs", nil, false, "a file system knows nothing of where its objects come from"},

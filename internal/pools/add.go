@@ -71,7 +71,11 @@ func (p *Pools) record(ctx context.Context, pools []plan) error {
 	if err != nil {
 		return err
 	}
-	return Write(ctx, p.first, []layout.Write{{Slot: slot(), Kind: layout.KindRecord, Value: value}})
+	if err := Write(ctx, p.first, []layout.Write{{Slot: slot(), Kind: layout.KindRecord, Value: value}}); err != nil {
+		return err
+	}
+	p.opt.Set.Logger.WarnContext(ctx, "sherd: the store has new drives, which it is not opened without", "pools", len(s.Pools))
+	return nil
 }
 
 // writeTries is how often a change that was undone is tried again.

@@ -71,6 +71,12 @@ func TestSetsAreToldApart(t *testing.T) {
 		require.Equal(t, deployment, id.Deployment)
 		require.Equal(t, want, [2]int{id.Pool, id.Set})
 	}
+	for i := 1; i < 5; i++ {
+		_, err := pools.Open(t.Context(), [][]driveset.Place{all[i : i+1]}, options())
+		require.ErrorIs(t, err, driveset.ErrMixed, "no set but the first is a store")
+	}
+	_, err := pools.Open(t.Context(), [][]driveset.Place{all[:1]}, options())
+	require.ErrorIs(t, err, driveset.ErrTooFew, "nor is the first one alone")
 	other := places(1)
 	p, err := pools.Open(t.Context(), [][]driveset.Place{other}, options())
 	require.NoError(t, err)
@@ -146,11 +152,12 @@ func TestAnEmptyPlaceIsFilledForItsSet(t *testing.T) {
 	all := places(6)
 	lists := [][]driveset.Place{all}
 	o := options()
-	o.SetDrives = 3
+	o.SetDrives, o.Set.Clock = 3, nil
 	p, err := pools.Open(t.Context(), lists, o)
 	require.NoError(t, err)
 	require.NoError(t, p.Close())
 	all[4].FS = vfs.Mem(0)
+	require.NoError(t, all[4].FS.MkdirAll(all[4].Path, 0o700))
 	lists[0] = []driveset.Place{all[3], all[2], all[4], all[1], all[5], all[0]} // where it stands in the list says nothing
 	p, err = pools.Open(t.Context(), lists, o)
 	require.NoError(t, err)

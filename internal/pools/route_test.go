@@ -280,6 +280,10 @@ func TestMergeIsSorting(t *testing.T) {
 		m = fresh()
 		require.True(t, m.Seek(layout.LatestSlot(1, keyOf(t, first[from]))))
 		require.Equal(t, want[at:], append([]layout.Slot{m.Item().Slot}, walk(m, m.Next)...))
+		m = fresh()
+		require.True(t, m.Next())
+		require.True(t, m.Seek(m.Item().Slot), "where it stands")
+		require.Equal(t, want, append([]layout.Slot{m.Item().Slot}, walk(m, m.Next)...))
 	}
 }
 

@@ -1,14 +1,16 @@
 // Goal: the decision is what the rules say, for every small picture and not only
 // for those that somebody thought of. Method: a second decision, written rule by
 // rule over plain sets and strings, without regard to speed or to what can
-// happen; both are asked about every picture of two drives, and about random
-// ones of up to six. SHERD_LONG=1 asks about every picture of three.
+// happen; both are asked about every picture of two drives, about every one of up
+// to four that return or are replaced, and about random ones of up to six.
+// SHERD_LONG=1 asks about every picture of three.
 package verdict_test
 
 import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -27,6 +29,8 @@ type said struct {
 	log    []string
 	copied bool // it is being rebuilt
 	other  bool // it is not the drive that the newest state names
+	fresh  bool // it was empty, and was never in-sync by a state that it holds
+	named  bool // and the newest state names it already
 }
 
 // states that drives can hold: epoch, generation, and who is in-sync by slot.
@@ -54,6 +58,7 @@ type bytesOf struct {
 type picture struct {
 	drives []*said
 	adds   map[string]bytesOf // by entry; none: no bytes
+	gone   int                // the operator's word: bits of the slots whose first drives will not come back
 }
 
 // An entry is its owner's epoch, a letter, and for an abort the position that
@@ -93,7 +98,7 @@ func oracle(p picture) decision {
 	// 2: promised, in-sync in the state that it holds, and not being rebuilt.
 	f := map[int]*said{}
 	for slot, d := range p.drives {
-		if d != nil && !d.copied && st[d.state].in(slot) {
+		if d != nil && !d.copied && !d.fresh && st[d.state].in(slot) {
 			f[slot] = d
 		}
 	}
@@ -184,6 +189,9 @@ func oracle(p picture) decision {
 	case len(f) >= q:
 		d.inSync = d.counted
 		d.behind = set(n, func(slot int) bool { return counts(slot) && !hasLog(slot) })
+	case word(p, counts, st[force].in):
+		d.inSync = set(n, func(int) bool { return true })
+		d.behind = set(n, func(slot int) bool { return !hasLog(slot) })
 	default:
 		d.readOnly = true
 		return d
@@ -202,6 +210,30 @@ func oracle(p picture) decision {
 		}
 	}
 	return d
+}
+
+// word: every slot outside F has a drive that was empty and to which everything was
+// copied; and the drive that the newest state names for it is gone for ever, by the
+// operator's word. Where that state names the newcomer, that was decided by enough;
+// unless it has it in-sync at once, which rests on the word again.
+func word(p picture, counts, in func(int) bool) bool {
+	if p.gone == 0 {
+		return false
+	}
+	for slot, d := range p.drives {
+		if counts(slot) {
+			continue
+		}
+		switch {
+		case d == nil || d.copied || d.other:
+			return false
+		case !d.fresh && (allStates()[d.state].in(slot) || in(slot)): // it counted, or what it took the place of is not known
+			return false
+		case d.fresh && (!d.named || in(slot)) && p.gone>>slot&1 == 0:
+			return false
+		}
+	}
+	return true
 }
 
 // effective is how much of a drive's log is not void.
@@ -268,6 +300,15 @@ func asked(t *testing.T, p picture) decision {
 	names := make([]layout.Name, n)
 	for slot := range names {
 		names[slot].Drive = driveID(slot)
+		if d := p.drives[slot]; d != nil && d.fresh && d.named {
+			names[slot] = layout.Name{Drive: driveID(slot + 8), Past: []layout.DriveID{driveID(slot)}}
+		}
+	}
+	var gone []layout.DriveID
+	for slot := range p.drives {
+		if p.gone>>slot&1 == 1 {
+			gone = append(gone, driveID(slot))
+		}
 	}
 	var ws []verdict.Witness
 	for slot, d := range p.drives {
@@ -283,16 +324,22 @@ func asked(t *testing.T, p picture) decision {
 		}
 		for in := range n {
 			if s.in(in) {
-				w.State.InSync = append(w.State.InSync, driveID(in))
+				w.State.InSync = append(w.State.InSync, names[in].Drive)
 			}
 		}
 		if d.other && s.in(slot) {
 			w.State.InSync = append(w.State.InSync, w.ID)
 		}
+		if d.fresh {
+			w.ID = driveID(slot + 8)
+			own := slices.Clone(names)
+			own[slot] = layout.Name{Drive: w.ID, Past: []layout.DriveID{driveID(slot)}}
+			w.State = layout.State{Names: own}
+		}
 		w.Log = told(p, d.log)
 		ws = append(ws, w)
 	}
-	v, err := verdict.Decide(n, ws)
+	v, err := verdict.Decide(n, ws, gone...)
 	if err != nil {
 		return decision{refused: true}
 	}
@@ -384,7 +431,7 @@ func TestEveryPictureOfTwo(t *testing.T) {
 	for _, adds := range holdings(2) {
 		for _, a := range all {
 			for _, b := range all {
-				seen[kind(compare(t, picture{[]*said{a, b}, adds}))]++
+				seen[kind(compare(t, picture{drives: []*said{a, b}, adds: adds}))]++
 			}
 		}
 	}
@@ -403,13 +450,56 @@ func TestEveryPictureOfThree(t *testing.T) {
 			for _, b := range all {
 				for _, c := range all {
 					if sample == 1 || random.Float64() < sample {
-						seen[kind(compare(t, picture{[]*said{a, b, c}, adds}))]++
+						seen[kind(compare(t, picture{drives: []*said{a, b, c}, adds: adds}))]++
 					}
 				}
 			}
 		}
 	}
 	varied(t, seen)
+}
+
+// Every picture of up to four drives that are there, are behind, return, are being
+// copied to, were replaced, or were empty, with every word of the operator. Kills: a
+// word that need not cover all; one that covers a drive that may come back; newcomers
+// that count before they have their copy, or by another's word; drives that are being
+// copied to and count.
+func TestEveryPictureOfReplacement(t *testing.T) {
+	long := []string{"1a", "2b"}
+	shapes := []*said{
+		nil,
+		{state: 2, log: long, stable: 1},
+		{state: 2, log: long[:1], stable: 1},
+		{state: 1, log: long[:1], stable: 1},
+		{state: 1, log: long[:1], stable: 1, copied: true},
+		{state: 1, log: long[:1], stable: 1, other: true},
+		{log: long[:1], stable: 1, fresh: true},
+		{log: long[:1], stable: 1, fresh: true, copied: true},
+		{log: long[:1], stable: 1, fresh: true, named: true},
+		{log: long[:1], stable: 1, fresh: true, named: true, copied: true},
+	}
+	seen := map[string]int{}
+	for n := 1; n <= 4; n++ {
+		drives := make([]*said, n)
+		pictures := 1
+		for range n {
+			pictures *= len(shapes)
+		}
+		for i := range pictures {
+			for slot := range drives {
+				drives[slot] = shapes[i%len(shapes)]
+				i /= len(shapes)
+			}
+			for gone := range 1 << n {
+				d := compare(t, picture{drives: drives, gone: gone})
+				seen[kind(d)]++
+				if gone != 0 && d.inSync != "" && len(d.counted) < n/2+1 {
+					seen["replaced"]++
+				}
+			}
+		}
+	}
+	varied(t, seen, "refused", "read-only", "behind", "serves", "replaced")
 }
 
 // Larger sets are drawn so that drives mostly tell the same story, since among
@@ -468,9 +558,12 @@ func kind(d decision) string {
 }
 
 // varied: the pictures lead to decisions of all kinds.
-func varied(t *testing.T, seen map[string]int) {
+func varied(t *testing.T, seen map[string]int, kinds ...string) {
 	t.Log(seen)
-	for _, k := range []string{"refused", "read-only", "cut", "damaged", "behind", "serves"} {
+	if kinds == nil {
+		kinds = []string{"refused", "read-only", "cut", "damaged", "behind", "serves"}
+	}
+	for _, k := range kinds {
 		require.Positive(t, seen[k], fmt.Sprint(k, " ", seen))
 	}
 }

@@ -41,6 +41,7 @@ func Run(t *testing.T, make Maker) {
 		{"WritesItsOwnInlineShard", inline},
 		{"RemovesWhatIsShadowed", removes},
 		{"RemovalKeepsSharedFiles", removesShared},
+		{"RemovalOfManyRewrites", removesRewrites},
 		{"RemovalOfAnAbort", removesAbort},
 		{"RemovalOfAnUpload", removesUpload},
 		{"RemovalKeepsInlineNamedAgain", removesGone},

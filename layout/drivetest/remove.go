@@ -67,6 +67,34 @@ func removesGone(r *rig) {
 	require.False(r, r.raw(layout.InlineSlot(d), 1))
 }
 
+// removesRewrites: of a slot that is written again and again, aborts among it, the
+// newest record is left, whether the removal takes one step or many.
+func removesRewrites(r *rig) {
+	for i, step := range []int{1, 3, 100} {
+		k := version("k", layout.Position(i)+1)
+		first := r.last().Position + 1
+		r.commit(record(k, "first"))
+		for range 2 {
+			r.commit(record(k, "shadowed"))
+			r.abort(r.commit(record(k, "aborted")))
+			r.abort(r.commit(record(k, "aborted too")))
+		}
+		r.commit(record(k, "newest"))
+		newest := r.last().Position
+		stable := r.mark(newest)
+		r.apply(layout.Batch{Stable: &stable})
+		for more := true; more; {
+			got, err := r.d.Remove(r.Context(), r.p, layout.Removal{Upto: newest, Entries: step})
+			require.NoError(r, err)
+			more = got.More
+		}
+		for p := first; p < newest; p++ {
+			require.False(r, r.raw(k, p), "position %d of %d to %d, in steps of %d", p, first, newest, step)
+		}
+		r.has(k, "newest")
+	}
+}
+
 func removesShared(r *rig) {
 	d := r.data()
 	r.file(d, 10)

@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"bytes"
 	"sync"
 	"time"
 )
@@ -147,7 +146,7 @@ func (c *Configuration) prefix() string {
 // maxCached bounds the buckets whose rules are remembered.
 const maxCached = 1000
 
-// Cache remembers what documents say, so that a request does not read them anew.
+// Cache remembers the rules of buckets, so that a request does not read them anew.
 // The zero Cache is empty. It is safe for concurrent use.
 type Cache struct {
 	mu    sync.Mutex
@@ -155,27 +154,35 @@ type Cache struct {
 }
 
 type remembered struct {
-	document []byte
+	revision uint64
 	rules    *Configuration
 }
 
-// Of gives the rules of a bucket that has a document, which it keeps.
-func (c *Cache) Of(bucket string, document []byte) (*Configuration, error) {
+// Of gives the rules of a bucket as they are in a revision of it ([sherd.BucketInfo]);
+// nil where it has none. read gives their document, or nil, where it is not known;
+// its errors are not remembered. Revision 0 is always read.
+func (c *Cache) Of(bucket string, revision uint64, read func() ([]byte, error)) (*Configuration, error) {
 	c.mu.Lock()
 	have, ok := c.known[bucket]
 	c.mu.Unlock()
-	if ok && bytes.Equal(have.document, document) {
+	if ok && revision != 0 && have.revision == revision {
 		return have.rules, nil
 	}
-	rules, err := Parse(document)
+	document, err := read()
 	if err != nil {
 		return nil, err
+	}
+	var rules *Configuration
+	if document != nil {
+		if rules, err = Parse(document); err != nil {
+			return nil, err
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.known == nil || len(c.known) >= maxCached {
 		c.known = map[string]remembered{}
 	}
-	c.known[bucket] = remembered{document, rules}
+	c.known[bucket] = remembered{revision, rules}
 	return rules, nil
 }

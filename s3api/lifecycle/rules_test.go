@@ -213,6 +213,34 @@ func TestTheRuleThatIsDueFirst(t *testing.T) {
 	require.False(t, ok)
 }
 
+func TestRulesAreReadAgainWhenTheBucketChanged(t *testing.T) {
+	var c lifecycle.Cache
+	reads, said, wrong := 0, document(rule(all, days)), error(nil)
+	of := func(bucket string, revision uint64) *lifecycle.Configuration {
+		t.Helper()
+		rules, err := c.Of(bucket, revision, func() ([]byte, error) { reads++; return said, wrong })
+		require.ErrorIs(t, err, wrong)
+		return rules
+	}
+	first := of("a", 1)
+	require.NotNil(t, first)
+	require.Same(t, first, of("a", 1))
+	require.Equal(t, 1, reads)
+	said = nil
+	require.Nil(t, of("b", 3), "it has none")
+	require.Nil(t, of("b", 3))
+	require.Nil(t, of("a", 2))
+	require.Equal(t, 3, reads)
+	wrong = errors.New("unavailable")
+	require.Nil(t, of("a", 4))
+	require.Nil(t, of("a", 4))
+	require.Equal(t, 5, reads, "what failed is not remembered")
+	wrong = nil
+	of("c", 0)
+	of("c", 0)
+	require.Equal(t, 7, reads, "nobody knows when revision 0 changes")
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(document(rule(all, days)))
 	f.Add(document(rule("<Filter><And><Prefix>p</Prefix><Tag><Key>a</Key><Value>1</Value></Tag></And></Filter>", "<Expiration><Date>2030-01-01T00:00:00Z</Date></Expiration>")))

@@ -238,7 +238,7 @@ func policyConditionCases() []Case {
 		c.status(404, head(b+"/public/object").as(c.alt))
 		c.status(403, head(b+"/private/object").as(c.alt))
 	}})
-	return group("policy", "", cases...)
+	return group("policy", "userguide/amazon-s3-policy-keys", cases...)
 }
 
 // policyTagCases decide by the tags that an object has.

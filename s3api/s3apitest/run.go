@@ -64,6 +64,9 @@ type Target struct {
 	Domain      string
 	// MinPartBytes is what parts but the last must have; 0: 5 MiB.
 	MinPartBytes int
+	// KeyID is of a master key for SSE-KMS; "": cases of SSE-S3 and SSE-KMS are
+	// skipped.
+	KeyID string
 	// Lacks says why groups of cases, or what [Case].Needs has, cannot be run.
 	Lacks map[string]string
 }
@@ -84,6 +87,8 @@ const (
 	NeedsIDs      = "canonical ids"
 	NeedsPaths    = "buckets in paths"
 	NeedsVersion2 = "signature version 2"
+	// NeedsMasterKey is a KeyID.
+	NeedsMasterKey = "a master key"
 	// NeedsLargeParts is a MinPartBytes of more than one byte.
 	NeedsLargeParts = "a least size of parts"
 )
@@ -106,7 +111,7 @@ type Options struct {
 
 // Cases lists all cases, sorted by name.
 func Cases() []Case {
-	all := slices.Concat(bucketCases(), listingCases(), objectCases(), versionCases(), multipartCases(), tagCases(), checksumCases(), signatureCases(), accessCases(), policyCases(), webCases())
+	all := slices.Concat(bucketCases(), listingCases(), objectCases(), versionCases(), multipartCases(), tagCases(), protectionCases(), signatureCases(), accessCases(), policyCases(), webCases())
 	slices.SortFunc(all, func(a, b Case) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
@@ -197,6 +202,7 @@ func (r *runner) lacking(one *Case) string {
 		case r.target.Lacks[need] != "":
 			return r.target.Lacks[need]
 		case need == NeedsAlt && r.target.Alt.AccessKey == "", need == NeedsTenant && r.target.Tenant.AccessKey == "",
+			need == NeedsMasterKey && r.target.KeyID == "",
 			need == NeedsIDs && r.target.Main.ID == "", need == NeedsPaths && r.target.VirtualHost,
 			need == NeedsLargeParts && r.target.MinPartBytes < 2:
 			return "needs " + need

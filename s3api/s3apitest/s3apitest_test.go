@@ -16,6 +16,7 @@ import (
 	"github.com/sherd-storage/sherd"
 	"github.com/sherd-storage/sherd/s3api"
 	"github.com/sherd-storage/sherd/s3api/inprocess"
+	s3keys "github.com/sherd-storage/sherd/s3api/keys"
 	"github.com/sherd-storage/sherd/s3api/s3apitest"
 )
 
@@ -49,7 +50,11 @@ func handler(t *testing.T, target *s3apitest.Target, prefix string) http.Handler
 	}
 	keys, err := s3api.NewCredentials(list...)
 	require.NoError(t, err)
+	target.KeyID = "master"
+	masters, err := s3keys.New(target.KeyID, map[string][s3keys.Bytes]byte{target.KeyID: {1}})
+	require.NoError(t, err)
 	made, err := s3api.New(store, &s3api.Options{
+		Keys:          masters,
 		Authenticator: s3api.NewSignatures(keys, s3api.DefaultRegion), Authorizer: keys, Prefix: prefix, Domains: []string{domain},
 		Limits: s3api.Limits{MinPartBytes: partBytes},
 	})

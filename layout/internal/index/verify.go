@@ -46,17 +46,34 @@ func verifyTable(ctx context.Context, fsys vfs.FS, path string, o sstable.Reader
 	if err != nil {
 		return err
 	}
-	in, err := sstable.NewSimpleReadable(f)
+	table := &closedOnce{File: f}
+	defer func() { _ = table.Close() }() // it was only read
+	in, err := sstable.NewSimpleReadable(table)
 	if err != nil {
 		return err
 	}
 	r, err := sstable.NewReader(ctx, in, o)
 	if err != nil {
-		return err // it has closed the file
+		return err
 	}
 	err = r.ValidateBlockChecksums()
 	if closed := r.Close(); err == nil {
 		err = closed
 	}
 	return err
+}
+
+// closedOnce is a file that may be closed again. Of a table that can not be read the
+// library closes some, and leaves others open.
+type closedOnce struct {
+	vfs.File
+	closed bool
+}
+
+func (f *closedOnce) Close() error {
+	if f.closed {
+		return nil
+	}
+	f.closed = true
+	return f.File.Close()
 }

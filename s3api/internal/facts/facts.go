@@ -59,7 +59,7 @@ func (r *Request) global(name string) []string {
 			return []string{ip.String()}
 		}
 	case "securetransport":
-		return []string{strconv.FormatBool(r.Raw.TLS != nil)}
+		return []string{strconv.FormatBool(r.Secure())}
 	case "useragent":
 		return given(r.Raw.Header.Get("User-Agent"))
 	case "referer":
@@ -179,6 +179,17 @@ func (r *Request) SourceIP() netip.Addr {
 		peer = next.Unmap().WithZone("")
 	}
 	return peer
+}
+
+// Secure says whether nobody could read the request on its way: it came by TLS, or a
+// trusted proxy says that it did.
+func (r *Request) Secure() bool {
+	if r.Raw.TLS != nil {
+		return true
+	}
+	peer, err := netip.ParseAddrPort(r.Raw.RemoteAddr)
+	said := r.Raw.Header.Values("X-Forwarded-Proto")
+	return err == nil && r.trusts(peer.Addr().Unmap().WithZone("")) && len(said) == 1 && strings.EqualFold(said[0], "https")
 }
 
 func (r *Request) trusts(ip netip.Addr) bool {

@@ -42,8 +42,6 @@ type Form struct {
 	// File gives the bytes of the file, and io.EOF only if the form goes on or ends
 	// behind them as it should.
 	File io.Reader
-	// Filename is what the browser calls the file, without folders.
-	Filename string
 
 	names  []string // in order, in lower case
 	values map[string]string
@@ -80,7 +78,8 @@ func Read(body io.Reader, boundary string) (*Form, error) {
 		}
 		if name == file {
 			source.unbounded = true
-			f.File, f.Filename = part, base(filename)
+			f.File = part
+			f.expand(base(filename))
 			return f, nil
 		}
 		value, err := io.ReadAll(part)
@@ -131,16 +130,21 @@ func (f *Form) Has(name string) bool {
 	return ok
 }
 
-// Get gives the value of the field of that lower-case name.
+// Get gives the value of the field of that lower-case name, with the file's name,
+// without folders, in the place of ${filename}.
 func (f *Form) Get(name string) string { return f.values[name] }
 
 // Names lists the fields in the order of the form, in lower case.
 func (f *Form) Names() []string { return f.names }
 
-// Key is the key that the form names, with the name of the file in the place of
-// ${filename}.
-func (f *Form) Key() string {
-	return strings.ReplaceAll(f.Get("key"), "${filename}", f.Filename)
+// expand puts the name of the file into all fields but those that sign and what
+// they sign.
+func (f *Form) expand(filename string) {
+	for name, value := range f.values {
+		if !signs(name) {
+			f.values[name] = strings.ReplaceAll(value, "${filename}", filename)
+		}
+	}
 }
 
 // bounded gives no more than it may until it is unbounded, and keeps the error of

@@ -47,16 +47,16 @@ func write(t testing.TB, parts ...part) (body, boundary string) {
 
 func TestFieldsAndFile(t *testing.T) {
 	content := strings.Repeat("\r\n--limi\r\n--", 5000)
-	body, boundary := write(t, part{"Key", "", "a/${filename}"}, part{"x-amz-meta-É", "key", "ü"}, part{"file", `C:\b\c.txt`, content}, part{"submit", "", "x"})
+	body, boundary := write(t, part{"Key", "", "a/${filename}"}, part{"policy", "", "${filename}"}, part{"x-amz-meta-É", "key", "ü"}, part{"file", `C:\b\c.txt`, content}, part{"submit", "", "x"})
 	for name, r := range map[string]io.Reader{
 		"whole": strings.NewReader(body), "bytes": iotest.OneByteReader(strings.NewReader(body)),
 		"halves": iotest.HalfReader(strings.NewReader(body)), "error with data": iotest.DataErrReader(strings.NewReader(body)),
 	} {
 		f, err := form.Read(r, boundary)
 		require.NoError(t, err, name)
-		require.Equal(t, []string{"key", "x-amz-meta-é"}, f.Names())
-		require.Equal(t, "a/c.txt", f.Key())
-		require.Equal(t, "a/${filename}", f.Get("key"))
+		require.Equal(t, []string{"key", "policy", "x-amz-meta-é"}, f.Names())
+		require.Equal(t, "a/c.txt", f.Get("key"))
+		require.Equal(t, "${filename}", f.Get("policy"), "it was signed as it is")
 		require.Equal(t, "ü", f.Get("x-amz-meta-é"))
 		require.True(t, f.Has("key"))
 		require.False(t, f.Has("submit"), "what is behind the file is not read")
@@ -70,10 +70,10 @@ func TestFilenames(t *testing.T) {
 	for sent, want := range map[string]string{
 		"a.txt": "a.txt", "/home/a.txt": "a.txt", `C:\x\a.txt`: "a.txt", `\\h/x\a b.txt`: "a b.txt", "..": "..", "x/": "", "ü.txt": "ü.txt", `a\"b`: `a"b`,
 	} {
-		body := "--limit\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + sent + "\"\r\n\r\nx\r\n--limit--\r\n"
+		body := "--limit\r\nContent-Disposition: form-data; name=key\r\n\r\n${filename}\r\n--limit\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + sent + "\"\r\n\r\nx\r\n--limit--\r\n"
 		f, err := form.Read(strings.NewReader(body), "limit")
 		require.NoError(t, err)
-		require.Equal(t, want, f.Filename, sent)
+		require.Equal(t, want, f.Get("key"), sent)
 	}
 }
 
@@ -219,6 +219,9 @@ func FuzzRead(f *testing.F) {
 		slices.Sort(names)
 		require.Equal(t, slices.Sorted(maps.Keys(fields)), append([]string(nil), names...))
 		for name, value := range fields {
+			if strings.Contains(value, "${filename}") { // how it is replaced is told in tables
+				continue
+			}
 			require.Equal(t, value, got.Get(name))
 		}
 	})

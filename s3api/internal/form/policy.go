@@ -202,11 +202,8 @@ func (p *Policy) Check(f *Form, bucket string, now time.Time) error {
 		name := strings.ToLower(c.name)
 		covered[name] = true
 		value, has := f.Get(name), f.Has(name)
-		switch name {
-		case "bucket":
+		if name == "bucket" {
 			value, has = bucket, true
-		case "key":
-			value = f.Key()
 		}
 		if !has || !c.allows(name, value) {
 			return &Violation{"Policy Condition failed: " + c.String()}
@@ -237,11 +234,14 @@ func (c condition) allows(name, value string) bool {
 // free says whether a field needs no condition: those that sign, and checksums, which
 // say nothing but what the file is.
 func free(name string) bool {
-	switch name {
-	case "awsaccesskeyid", "policy", "signature", "x-amz-signature", "x-amz-sdk-checksum-algorithm":
-		return true
-	}
-	return strings.HasPrefix(name, "x-ignore-") || strings.HasPrefix(name, "x-amz-checksum-")
+	return signs(name) || name == "x-amz-sdk-checksum-algorithm" ||
+		strings.HasPrefix(name, "x-ignore-") || strings.HasPrefix(name, "x-amz-checksum-")
+}
+
+// signs says whether a field is the policy, or part of its signature and not of what
+// it must name.
+func signs(name string) bool {
+	return name == "awsaccesskeyid" || name == "policy" || name == "signature" || name == "x-amz-signature"
 }
 
 // Limit gives the file with an error, a [*SizeError], in the place of its end if

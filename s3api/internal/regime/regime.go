@@ -1,6 +1,7 @@
 // Package regime is what a bucket says of who may do what in it: its policy, its
-// access control list, who owns its objects, and its public access block, read from
-// the bucket's documents and kept until they change.
+// access control list, who owns its objects, and its public access block, and how it
+// wants them to be encrypted, read from the bucket's documents and kept until they
+// change.
 //
 // It guarantees that what is kept is never older than the last change that was
 // acknowledged, and that a document that can not be understood is known as such.
@@ -15,6 +16,7 @@ import (
 
 	"github.com/sherd-storage/sherd"
 	"github.com/sherd-storage/sherd/s3api/internal/acl"
+	"github.com/sherd-storage/sherd/s3api/internal/sse"
 	"github.com/sherd-storage/sherd/s3api/policy"
 )
 
@@ -24,6 +26,8 @@ const (
 	ACLDocument       = "acl"           // as acl.List.Encode gives it
 	OwnershipDocument = "ownership"     // JSON: an Ownership; "" was deleted
 	BlockDocument     = "public-access" // JSON: a Block
+
+	EncryptionDocument = "encryption" // JSON: an sse.Rule
 )
 
 // Ownership says who owns the objects of a bucket.
@@ -56,7 +60,8 @@ type Bucket struct {
 	ACL        acl.List
 	Block      Block
 	HasBlock   bool
-	Unreadable error // a document can not be understood: nobody may do anything but repair it
+	Encryption *sse.Rule // nil: none was set
+	Unreadable error     // a document can not be understood: nobody may do anything but repair it
 }
 
 // Lists says whether access control lists count.
@@ -111,6 +116,7 @@ func (k *Known) Of(ctx context.Context, info sherd.BucketInfo, documents Documen
 		{PolicyDocument, b.readPolicy},
 		{ACLDocument, func(data []byte) (err error) { b.ACL, err = acl.Decode(data); return err }},
 		{OwnershipDocument, b.readOwnership},
+		{EncryptionDocument, b.readEncryption},
 		{BlockDocument, func(data []byte) error { b.HasBlock = true; return json.Unmarshal(data, &b.Block) }},
 	} {
 		data, err := documents.Document(ctx, info.Name, one.name)
@@ -149,6 +155,14 @@ func (k *Known) put(b *Bucket) {
 func (b *Bucket) readPolicy(data []byte) (err error) {
 	b.Policy, err = policy.Parse(data)
 	b.Public = err == nil && b.Policy.Public()
+	return err
+}
+
+// readEncryption makes a rule that cannot be read one that nothing can be written by.
+func (b *Bucket) readEncryption(data []byte) (err error) {
+	if b.Encryption, err = sse.ParseRule(data); err != nil {
+		b.Encryption = &sse.Rule{Kind: "unreadable"}
+	}
 	return err
 }
 

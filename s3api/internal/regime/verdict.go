@@ -40,6 +40,16 @@ func Repairs(action string) bool {
 	return false
 }
 
+// Replaces says whether an action puts another document in the place of one that can
+// not be read.
+func Replaces(action string) bool {
+	switch action {
+	case "s3:PutBucketPublicAccessBlock", "s3:PutBucketOwnershipControls", "s3:PutBucketAcl":
+		return true
+	}
+	return Repairs(action)
+}
+
 // ConcernsOwner says whether an action is on an object that is there, so that it is
 // its owner's to allow.
 func ConcernsOwner(action string) bool {

@@ -83,3 +83,28 @@ type AttributePart struct {
 	PartNumber int
 	Size       int64
 }
+
+// Encryption is how a bucket wants objects to be encrypted.
+type Encryption struct {
+	XMLName   xml.Name         `xml:"ServerSideEncryptionConfiguration"`
+	Namespace string           `xml:"xmlns,attr,omitempty"`
+	Rules     []EncryptionRule `xml:"Rule"`
+}
+
+// EncryptionRule is the one rule that there is.
+type EncryptionRule struct {
+	Default   *EncryptionDefault `xml:"ApplyServerSideEncryptionByDefault"`
+	BucketKey *bool              `xml:"BucketKeyEnabled"`
+	Blocked   *BlockedEncryption `xml:"BlockedEncryptionTypes"`
+}
+
+// EncryptionDefault is for objects whose request says nothing of encryption.
+type EncryptionDefault struct {
+	Algorithm string `xml:"SSEAlgorithm"`
+	KeyID     string `xml:"KMSMasterKeyID,omitempty"`
+}
+
+// BlockedEncryption is what the bucket does not take.
+type BlockedEncryption struct {
+	Types []string `xml:"EncryptionType"`
+}

@@ -1,6 +1,7 @@
 package s3api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sherd-storage/sherd"
+	"github.com/sherd-storage/sherd/s3api/internal/cors"
 	"github.com/sherd-storage/sherd/s3api/internal/form"
 	"github.com/sherd-storage/sherd/s3api/internal/sigv4"
 	"github.com/sherd-storage/sherd/s3api/internal/wire"
@@ -99,7 +102,7 @@ func (c *call) authenticateForm(boundary string) error {
 	if bucket := f.Get("bucket"); bucket != "" && bucket != c.bucket {
 		return fail("InvalidArgument").with("ArgumentName", "bucket")
 	}
-	switch ok, long := wire.ValidKey(f.Key()); {
+	switch ok, long := wire.ValidKey(f.Get("key")); {
 	case long:
 		return fail("KeyTooLongError")
 	case !ok:
@@ -109,7 +112,8 @@ func (c *call) authenticateForm(boundary string) error {
 		return err
 	}
 	v.Body, v.Size = policy.Limit(f.File, c.opt.Limits.PutBytes), -1
-	c.Verified, c.form, c.key = v, f, f.Key()
+	c.Verified, c.form, c.key = v, f, f.Get("key")
+	c.query = nil // nobody signed it, and a form says everything
 	return nil
 }
 
@@ -213,14 +217,15 @@ func (c *call) postObject() error {
 	if o.ContentMD5, err = c.contentMD5(); err != nil {
 		return err
 	}
-	if o.Checksum, err = c.storedChecksums(); err != nil {
+	if o.Checksum, err = c.storedChecksums(o.Encryption); err != nil {
 		return err
 	}
 	info, err := c.store.Put(c.ctx(), c.bucket, c.key, c.Body, c.Size, o)
 	if err != nil {
 		return refusedForm(err)
 	}
-	identify(c.w.Header(), &info)
+	c.identify(&info)
+	c.encryptedNow(info.Envelope)
 	setChecksums(c.w.Header(), info.Checksums)
 	return c.answerForm(wire.Quote(info.ETag))
 }
@@ -271,4 +276,118 @@ func (c *call) bucketURL() string {
 		scheme = "https://"
 	}
 	return scheme + c.r.Host + c.opt.Prefix + c.inPath()
+}
+
+// corsRules is the document that holds which pages of other sites may talk to the
+// bucket: XML, as S3 has it.
+const corsRules = "cors"
+
+func (c *call) getBucketCors() error {
+	data, err := c.configuration(corsRules, "NoSuchCORSConfiguration")
+	if err != nil {
+		return err
+	}
+	rules, err := cors.Parse(data)
+	if err != nil {
+		return err
+	}
+	return c.answer(rules)
+}
+
+func (c *call) putBucketCors() error {
+	data, err := c.small()
+	if err != nil {
+		return err
+	}
+	rules, err := cors.Parse(data)
+	if wrong, ok := errors.AsType[*cors.Error](err); ok {
+		return fail("InvalidRequest").saying(wrong.Message)
+	}
+	if err != nil {
+		return err
+	}
+	if data, err = wire.Marshal(rules); err != nil {
+		return err
+	}
+	return c.configure(corsRules, data, http.StatusOK)
+}
+
+func (c *call) deleteBucketCors() error { return c.forget(corsRules) }
+
+// corsOf gives the rules of the bucket; its error is of the store, or that there
+// are none.
+func (c *call) corsOf() (*cors.Configuration, error) {
+	documents, ok := c.store.(Documents)
+	if !ok {
+		return nil, sherd.ErrNoSuchDocument
+	}
+	data, err := documents.Document(c.ctx(), c.bucket, corsRules)
+	if err != nil {
+		return nil, err
+	}
+	return c.rules.Of(c.bucket, data)
+}
+
+// crossOrigin tells a browser whether the page that asks may see the answer,
+// whatever that will be. Who may not is told nothing; the request is answered
+// all the same, since only browsers know of pages.
+func (c *call) crossOrigin() {
+	origins := c.r.Header.Values("Origin")
+	if len(origins) != 1 || c.bucket == "" || c.preflights() {
+		return
+	}
+	rules, err := c.corsOf()
+	if err != nil { // there are none, or nobody knows them
+		return
+	}
+	c.w.Header().Add("Vary", cors.Vary)
+	answer, ok := rules.Allow(&cors.Request{
+		Origin: origins[0], Headers: c.r.Header.Values("Access-Control-Request-Headers"),
+		Method: cmp.Or(c.r.Header.Get("Access-Control-Request-Method"), c.r.Method),
+	})
+	if ok {
+		answer.Headers(c.w.Header().Set)
+	}
+}
+
+// preflights says whether a browser asks if it may ask. It has no credentials then,
+// and needs none.
+func (c *call) preflights() bool {
+	return c.operation != nil && c.operation.Method == http.MethodOptions
+}
+
+// preflight answers whether a page may send a request (S3, user guide, "How does
+// Amazon S3 evaluate the CORS configuration on a bucket").
+func (c *call) preflight() error {
+	origin, method := c.r.Header.Get("Origin"), c.r.Header.Get("Access-Control-Request-Method")
+	switch {
+	case origin == "":
+		return fail("BadRequest").saying("Insufficient information. Origin request header needed.")
+	case !cors.IsMethod(method):
+		return fail("BadRequest").saying("Invalid Access-Control-Request-Method: " + cmp.Or(method, "null"))
+	}
+	resource := "OBJECT"
+	if c.level == BucketLevel {
+		resource = "BUCKET"
+	}
+	forbidden := func(message string) error {
+		return fail("AccessForbidden").saying("CORSResponse: "+message).with("Method", method).with("ResourceType", resource)
+	}
+	rules, err := c.corsOf()
+	switch {
+	case errors.Is(err, sherd.ErrNoSuchBucket):
+		return forbidden("Bucket not found")
+	case errors.Is(err, sherd.ErrNoSuchDocument):
+		return forbidden("CORS is not enabled for this bucket.")
+	case err != nil:
+		return err
+	}
+	c.w.Header().Add("Vary", cors.Vary)
+	answer, ok := rules.Allow(&cors.Request{Origin: origin, Method: method, Headers: c.r.Header.Values("Access-Control-Request-Headers")})
+	if !ok || len(c.r.Header.Values("Origin")) > 1 {
+		return forbidden("This CORS request is not allowed. This is usually because the evalution of Origin, request method / " +
+			"Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.")
+	}
+	answer.Headers(c.w.Header().Set)
+	return c.empty(http.StatusOK)
 }

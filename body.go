@@ -3,8 +3,10 @@ package sherd
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/md5"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
@@ -37,7 +39,7 @@ type Encryption struct {
 	// what its owner finds the key by, as the key sealed by another. It is not
 	// encrypted.
 	Envelope []byte
-	// HideMD5 makes the ETag that is asked for with MD5 a random one that looks
+	// HideMD5 makes the ETag that is asked for with MD5 one by the key that looks
 	// like an MD5, since that of the plain bytes tells who guesses them that they
 	// are so.
 	HideMD5 bool
@@ -149,7 +151,7 @@ func (s *Store) memory(ctx context.Context, size int64) (free func(), _ error) {
 // sumsOfBody is what was computed from a body.
 type sumsOfBody struct {
 	hasMD5    bool
-	hidden    bool // md5 is random
+	hidden    bool // md5 is none, as hide says
 	md5       [md5.Size]byte
 	checksums []Checksum
 }
@@ -165,11 +167,19 @@ func (d *sumsOfBody) etag() layout.ETag {
 	return layout.ETag{Kind: layout.ETagMD5, Sum: d.md5}
 }
 
-// hide puts a random MD5 in the place of the one that there is.
-func (d *sumsOfBody) hide() error {
-	d.hasMD5, d.hidden = true, true
-	_, err := rand.Read(d.md5[:])
-	return err
+// hide puts in the place of the MD5 what says nothing to who has not the key, and is the
+// same for the same bytes: a part that is sent again has the ETag of before. Where
+// there is no MD5 it is random.
+func (d *sumsOfBody) hide(e *Encryption) {
+	if d.hidden = true; !d.hasMD5 {
+		d.hasMD5 = true
+		rand.Read(d.md5[:]) // never fails
+		return
+	}
+	h := hmac.New(sha256.New, e.Key[:])
+	h.Write([]byte("sherd hidden ETag v1"))
+	h.Write(d.md5[:])
+	copy(d.md5[:], h.Sum(nil))
 }
 
 // staging is bytes on their way, and the memory that they keep.
@@ -219,7 +229,7 @@ func (s *Store) stage(ctx context.Context, set *driveset.Set, from io.Reader, si
 	st := &staging{staged, body.read, sealed, set, free}
 	sums, err := body.verify(d)
 	if err == nil && d.seal != nil && d.seal.HideMD5 && d.md5 {
-		err = sums.hide()
+		sums.hide(d.seal)
 	}
 	if err != nil {
 		st.discard()
@@ -304,7 +314,7 @@ func (s *Store) newBody(from io.Reader, size int64, d digests) (*body, error) {
 		return nil, fmt.Errorf("%w: an MD5 of %d bytes", ErrInvalidArgument, len(d.expected))
 	}
 	b := &body{from: from, size: size, pool: s}
-	if d.md5 && (d.expected != nil || d.seal == nil || !d.seal.HideMD5) {
+	if d.md5 {
 		b.digests = append(b.digests, digest{hash: md5.New()})
 	}
 	if d.checksum != nil {

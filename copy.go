@@ -54,7 +54,7 @@ func (o *CopyOptions) keepsETag(v *version) bool {
 	return !o.rewrites(v) || v.ETag.Kind != layout.ETagHidden && !o.hidesETag()
 }
 
-// hidesETag says that the ETag of the copy is a random one.
+// hidesETag says that the ETag of the copy is no MD5.
 func (o *CopyOptions) hidesETag() bool { return o.Encryption != nil && o.Encryption.HideMD5 }
 
 // Copy makes an object of the bytes of another one, without moving them: both
@@ -249,9 +249,7 @@ func digestsOfCopy(src *bucket, v *version, o *CopyOptions, known *computed) (su
 		return out, errCompute
 	}
 	if o.MD5 && o.hidesETag() {
-		if err := out.hide(); err != nil {
-			return out, err
-		}
+		out.hide(o.Encryption)
 	}
 	if o.Checksum == nil || len(o.Checksum.Algorithms) == 0 {
 		return out, nil

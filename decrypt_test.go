@@ -22,6 +22,7 @@ import (
 
 	"github.com/sherd-storage/sherd"
 	"github.com/sherd-storage/sherd/internal/vfs"
+	"github.com/sherd-storage/sherd/layout"
 )
 
 // recordMap is the map behind the head of a record.
@@ -189,4 +190,37 @@ func TestForgedBytesAreNotServed(t *testing.T) {
 		require.Less(t, len(got), size, why)
 		require.NoError(t, o.Close())
 	}
+}
+
+// A part that is not encrypted does not get into an object that is, and is not read
+// in one.
+func TestPartsThatAreNotEncrypted(t *testing.T) {
+	s := newStore(t, nil)
+	newBucket(t, s, bucketName, 0)
+	e := sealedAs(1)
+	begin := func() string {
+		u, err := s.CreateUpload(t.Context(), bucketName, "key", &sherd.UploadOptions{Encryption: e})
+		require.NoError(t, err)
+		_, err = s.PutPart(t.Context(), bucketName, "key", u.ID, 1, reader(pattern(packageBytes)), packageBytes, &sherd.PartOptions{Encryption: e})
+		require.NoError(t, err)
+		return u.ID
+	}
+	plain := func(r *layout.Record) {
+		require.NotNil(t, r.Sealed)
+		require.Zero(t, r.Sealed.Check, "it stands in the object's record")
+		require.Empty(t, r.Sealed.Envelope)
+		r.Sealed = nil
+	}
+	id := begin()
+	require.NoError(t, sherd.EditPart(t.Context(), s, bucketName, "key", id, 1, plain))
+	_, err := s.CompleteUpload(t.Context(), bucketName, "key", id, []sherd.CompletedPart{{Number: 1}}, nil)
+	require.ErrorIs(t, err, sherd.ErrInvalidPart)
+
+	id = begin()
+	_, err = s.CompleteUpload(t.Context(), bucketName, "key", id, []sherd.CompletedPart{{Number: 1}}, nil)
+	require.NoError(t, err)
+	require.Equal(t, string(pattern(packageBytes)), getSealed(t, s, bucketName, "key"))
+	require.NoError(t, sherd.EditPart(t.Context(), s, bucketName, "key", id, 1, plain))
+	_, err = s.Get(t.Context(), bucketName, "key", withKey())
+	require.ErrorIs(t, err, sherd.ErrDamaged)
 }

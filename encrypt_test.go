@@ -275,13 +275,18 @@ func TestHiddenMD5(t *testing.T) {
 	hide := sealedAs(1)
 	hide.HideMD5 = true
 	seen := map[string]bool{hex.EncodeToString(sum[:]): true}
-	for _, o := range []*sherd.PutOptions{{Encryption: hide, MD5: true}, {Encryption: hide, ContentMD5: sum[:]}} {
+	another := sealedAs(2)
+	another.HideMD5 = true
+	for _, o := range []*sherd.PutOptions{{Encryption: hide, MD5: true}, {Encryption: another, ContentMD5: sum[:]}} {
 		info, err := s.Put(t.Context(), "bucket", "key", reader(content), -1, o)
 		require.NoError(t, err)
 		require.Len(t, info.ETag, 32)
 		require.False(t, info.ETagIsMD5)
 		require.False(t, seen[info.ETag])
 		seen[info.ETag] = true
+		again, err := s.Put(t.Context(), "bucket", "key", reader(content), -1, o)
+		require.NoError(t, err)
+		require.Equal(t, info.ETag, again.ETag, "a part that is sent again is the same")
 		stat, err := s.Stat(t.Context(), "bucket", "key", nil)
 		require.NoError(t, err)
 		require.Equal(t, info.ETag, stat.ETag)

@@ -181,3 +181,25 @@ func Forge(ctx context.Context, s *Store, bucketName, key string, forge func(sto
 		return out.ownership(writes, b, key, layout.KindRecord), err
 	})
 }
+
+// EditPart lets somebody who writes to the index change the record of a part.
+func EditPart(ctx context.Context, s *Store, bucketName, key, uploadID string, number int, edit func(*layout.Record)) error {
+	id, err := layout.ParseUploadID(uploadID)
+	if err != nil {
+		return err
+	}
+	_, held, err := s.enter(ctx, bucketName, key, keyAlone(key))
+	if err != nil {
+		return err
+	}
+	defer held.release()
+	v, err := partAt(ctx, held.set, id, uint32(number))
+	if err != nil {
+		return err
+	}
+	edit(&v.Record)
+	return s.commit(ctx, held, driveset.Change{}, func(layout.Position, layout.Owner) ([]layout.Write, error) {
+		value, err := layout.EncodeRecord(&v.Record)
+		return []layout.Write{{Slot: layout.PartSlot(id, v.Part), Kind: layout.KindRecord, Value: value}}, err
+	})
+}

@@ -97,7 +97,7 @@ type ObjectInfo struct {
 	Modified  time.Time // of the commit, UTC
 	// ETag is without quotes: the MD5 in hex, that of the parts' MD5s with
 	// "-" and their number, or "x-" and an id of the write where no MD5 was
-	// asked for, or 32 digits at random where it is hidden (Encryption).
+	// asked for, or 32 digits by the key where it is hidden (Encryption).
 	ETag string
 	// ETagIsMD5 says that the ETag is the MD5 of the bytes.
 	ETagIsMD5    bool

@@ -296,3 +296,45 @@ func (w *workload) goOn(d layout.Drive, where string) {
 	_, err = d.Remove(ctx, h.Promise, layout.Removal{Upto: m.Position, KeepLog: m.Position})
 	require.NoError(w, err, where)
 }
+
+// TestDeletedDirectories deletes directories of shards under an open drive: what
+// goes there next makes them again, so that a crash keeps it, and removal and lists
+// pass over those that are missing. A drive that is not in its place is not made.
+func TestDeletedDirectories(t *testing.T) {
+	ctx := t.Context()
+	for _, gone := range []string{"shards/03", "shards"} {
+		t.Run(gone, func(t *testing.T) {
+			fs := crashfs.New()
+			w := &workload{T: t, fs: fs, p: layout.Promise{Owner: layout.Owner{Epoch: 3, Nonce: 9}, Session: 1}}
+			steps := w.steps()
+			for _, step := range steps[:stepStable] {
+				require.NoError(t, step())
+			}
+			require.NoError(t, fs.RemoveAll(drivePath+"/shards/01")) // with A, which is to be removed
+			require.NoError(t, fs.RemoveAll(drivePath+"/"+gone))
+			fs.SyncAll()
+			ids, err := w.d.Shards().List(ctx, 3)
+			require.NoError(t, err)
+			require.Empty(t, ids)
+			for _, step := range steps[stepStable:][:2] { // A is removed, C is written
+				require.NoError(t, step())
+			}
+			after := fs.Crash(crashfs.SyncedOnly, 0)
+			require.NoError(t, w.c.Release())
+			p := claim(t, after, drivePath)
+			d, err := p.Open(ctx)
+			require.NoError(t, err)
+			require.NoError(t, d.Shards().Verify(ctx, layout.ShardRef{Data: dataC, Shard: 1, Payload: 3000}))
+
+			require.NoError(t, after.RemoveAll(drivePath+"/format.json"))
+			require.NoError(t, after.RemoveAll(drivePath+"/shards"))
+			h := someHeader()
+			h.Data = dataA
+			_, err = d.Shards().Create(ctx, w.p, h)
+			require.ErrorIs(t, err, layout.ErrNotFound)
+			_, err = after.Stat(drivePath + "/shards")
+			require.Error(t, err)
+			require.NoError(t, p.Release())
+		})
+	}
+}

@@ -40,7 +40,7 @@ func identical[T any](t *testing.T, value []byte, decode func([]byte) (T, error)
 }
 
 func FuzzRecord(f *testing.F) {
-	seed(f, "record-full", "record-parts", "record-empty")
+	seed(f, "record-full", "record-parts", "record-empty", "record-sealed", "record-sealed-part")
 	f.Fuzz(func(t *testing.T, value []byte) {
 		identical(t, value, layout.DecodeRecord, layout.EncodeRecord)
 		head, err := layout.DecodeHead(value)
@@ -52,7 +52,7 @@ func FuzzRecord(f *testing.F) {
 }
 
 func FuzzValues(f *testing.F) {
-	seed(f, "session", "bucket", "runs", "promise", "state", "seal", "stable", "removed", "rebuild")
+	seed(f, "session", "session-sealed", "bucket", "runs", "promise", "state", "seal", "stable", "removed", "rebuild")
 	f.Fuzz(func(t *testing.T, value []byte) {
 		identical(t, value, layout.DecodeSession, layout.EncodeSession)
 		identical(t, value, layout.DecodeBucket, layout.EncodeBucket)

@@ -51,7 +51,7 @@ const (
 	ETagMD5    ETagKind = 1 // MD5 of the bytes
 	ETagParts  ETagKind = 2 // MD5 of the parts' MD5s, with the number of parts
 	ETagOpaque ETagKind = 3 // not a digest of the bytes: random, unique to the write
-	ETagHidden ETagKind = 4 // likewise, and shown as an MD5 is: that of encrypted bytes is nobody's matter
+	ETagHidden ETagKind = 4 // of encrypted bytes: shown as an MD5 is, and none
 )
 
 // ETag is the entity tag in binary.

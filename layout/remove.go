@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -410,7 +411,8 @@ func (s *sweep) unlink() error {
 		dirs[s.d.files.dir(data)] = struct{}{}
 	}
 	for dir := range dirs {
-		if err := syncDir(s.d.fs, dir); err != nil {
+		// A directory that somebody deleted has nothing left to remove.
+		if err := syncDir(s.d.fs, dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return problem(err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sherd-storage/sherd/bitrot"
@@ -20,6 +21,8 @@ import (
 type shards struct {
 	d  *disk
 	fs vfs.FS
+
+	remade atomic.Bool // a directory that was missing is there again, and its name may not be durable
 
 	mu      sync.Mutex // guards writing
 	writing map[DataID]struct{}
@@ -36,6 +39,36 @@ func (s *shards) dir(id DataID) string {
 }
 
 func (s *shards) path(id DataID) string { return s.fs.PathJoin(s.dir(id), id.String()) }
+
+// create makes a file in the directory of id. A directory that somebody deleted is made
+// again: without it the drive would go on, and never have a shard that belongs there.
+// Where format.json is gone too it is the drive that is not there.
+func (s *shards) create(id DataID, path string) (vfs.File, error) {
+	file, err := s.fs.Create(path, vfs.Unspecified)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return file, err
+	}
+	if _, err := s.fs.Stat(s.fs.PathJoin(s.d.path, nameFormat)); err != nil {
+		return nil, err
+	}
+	s.remade.Store(true) // before it is there: whoever finds it there syncs its name
+	if err := s.fs.MkdirAll(s.dir(id), 0o700); err != nil {
+		return nil, err
+	}
+	return s.fs.Create(path, vfs.Unspecified)
+}
+
+// syncDir makes the names in the directory of id durable, and its own where that is new.
+func (s *shards) syncDir(id DataID) error {
+	err := syncDir(s.fs, s.dir(id))
+	if err == nil && s.remade.Load() {
+		err = syncDir(s.fs, s.fs.PathJoin(s.d.path, nameShards))
+		if err == nil {
+			err = syncDir(s.fs, s.d.path)
+		}
+	}
+	return err
+}
 
 // problem says what an error of the file system means to a caller.
 func problem(err error) error {
@@ -94,7 +127,7 @@ func (s *shards) Create(ctx context.Context, p Promise, h ShardHeader) (ShardWri
 		}
 		return nil, err
 	}
-	if w.file, err = s.fs.Create(w.path, vfs.Unspecified); err != nil {
+	if w.file, err = s.create(h.Data, w.path); err != nil {
 		s.end(h.Data)
 		return nil, problem(err)
 	}
@@ -208,7 +241,7 @@ func (w *shardWriter) finish(t *Trailer) error {
 			return problem(err)
 		}
 	}
-	return problem(syncDir(w.s.fs, w.s.dir(w.header.Data)))
+	return problem(w.s.syncDir(w.header.Data))
 }
 
 // aside puts the file that is replaced into quarantine, if that is wanted.
@@ -373,7 +406,7 @@ func (s *shards) List(ctx context.Context, dir byte) ([]DataID, error) {
 		return nil, err
 	}
 	names, err := s.fs.List(s.fs.PathJoin(s.d.path, nameShards, fmt.Sprintf("%02x", dir)))
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a directory that somebody deleted has none
 		return nil, problem(err)
 	}
 	var out []DataID

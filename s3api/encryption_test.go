@@ -503,6 +503,9 @@ func TestAppendToEncrypted(t *testing.T) {
 		if name == "plain" {
 			require.Equal(t, "InvalidRequest", more(12, headers(algorithmHeader, "AES256")).code)
 		}
+		if name == "S3" {
+			require.Equal(t, "InvalidRequest", more(12, manners()["KMS"].write).code)
+		}
 		if m.read != nil {
 			require.Equal(t, "InvalidRequest", more(12, nil).code, name)
 			require.Equal(t, "AccessDenied", more(12, customer(ofObject, strings.Repeat("K", 32))).code, name)

@@ -35,12 +35,13 @@
 //     never ignored.
 //   - A read that fails after its answer began ends the connection, so that no
 //     client takes a part for the whole.
-//   - Secrets are in no answer, no error and no log.
+//   - Secrets are in no answer, no error and no log, and keys of customers (SSE-C) are
+//     stored nowhere.
 //
 // # What is not
 //
-// There is no encryption on the server yet; what asks for it is refused. A client that is slow in the middle of a
-// body or of an answer is [Options].Patience's matter; idle connections and slow
+// A bucket encrypts nothing that does not ask for it, unless it is configured. A
+// client that is slow in the middle of a body or of an answer is [Options].Patience's matter; idle connections and slow
 // headers are the http.Server's: set its IdleTimeout and ReadHeaderTimeout. The
 // path must reach the handler as it was sent: http.ServeMux redirects paths with "//"
 // or "..", which are good keys here, so mount the handler as the server's own,
@@ -143,7 +144,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", begun.UTC().Format(http.TimeFormat))
 	w.Header().Set("X-Amz-Request-Id", c.requestID)
 	w.Header().Set("X-Amz-Id-2", c.requestID)
-	if len(r.TransferEncoding) > 9 {
+	if len(r.TransferEncoding) > 0 {
 		w.Header().Set("Connection", "close") // RFC 9112, 6.3: a length may have been beside it, which net/http does not tell
 	}
 	err := c.pass()

@@ -315,7 +315,7 @@ func TestNothingComesBehindChunks(t *testing.T) {
 			changed := strings.Replace(string(head), "Content-Length: 10\r\n", lengths, 1)
 			require.Contains(t, changed, lengths)
 			conn := e.dial()
-			_, err := conn.Write([]byte(changed + "a\r\nsome bytes\r\n0\r\n\r\nGET /bucket/kept HTTP/1.1\r\nHost: s3.test\r\n\r\n"))
+			_, err := conn.Write([]byte(changed + "a\r\nsome bytes\r\n0\r\n\r\nGET /bucket/kept HTTP/1.1\r\nHost: s3.test\r\nConnection: close\r\n\r\n"))
 			require.NoError(t, err)
 			answers, err := io.ReadAll(conn)
 			require.NoError(t, err)

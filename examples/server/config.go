@@ -71,8 +71,8 @@ func parseConfig(args []string, getenv func(string) string, stderr io.Writer) (c
 	})
 	c.permissions(f)
 	f.DurationVar(&c.patience, "patience", time.Minute, "how `long` a client may take for the next bytes of a body or an answer")
-	f.IntVar(&parity, "parity", -1, "`drives` that may be lost without losing an object (default by the number of drives)")
-	f.StringVar(&reserve, "reserve", "", "`space` kept free on each drive, as 512MiB or 2GiB (default 5 %, from 16MiB to 1GiB)")
+	f.IntVar(&parity, "parity", -1, "`drives` that may be lost without losing an object; -1 goes by the number of drives")
+	f.StringVar(&reserve, "reserve", "", "`space` kept free on each drive, as 512MiB or 2GiB (default 5 %, from 64MiB to 1GiB or a quarter of the drive)")
 	c.driveFlags(f)
 	f.StringVar(&c.tlsCert, "tls-cert", "", "PEM `file` of the certificate chain; with -tls-key it serves HTTPS and HTTP/2")
 	f.StringVar(&c.tlsKey, "tls-key", "", "PEM `file` of the certificate's key")
@@ -153,7 +153,7 @@ func (c *config) expiry(f *flag.FlagSet) {
 
 // permissions defines the flags that say who may do what.
 func (c *config) permissions(f *flag.FlagSet) {
-	f.StringVar((*string)(&c.ownership), "ownership", string(s3api.BucketOwnerEnforced), "who owns the objects of new buckets: `BucketOwnerEnforced`, which turns access control lists off, BucketOwnerPreferred or ObjectWriter")
+	f.StringVar((*string)(&c.ownership), "ownership", string(s3api.ObjectWriter), "who owns the objects of new buckets: `ObjectWriter`, so that access control lists count, BucketOwnerPreferred, or BucketOwnerEnforced, which turns them off")
 	f.Func("trusted-proxy", "`network` of proxies, as 10.0.0.0/8, whose X-Forwarded-For says who sends a request; may be given several times", func(text string) error {
 		network, err := netip.ParsePrefix(text)
 		c.proxies = append(c.proxies, network)

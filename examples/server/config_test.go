@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sherd-storage/sherd/s3api"
 )
 
 func env(pairs ...string) func(string) string {
@@ -37,6 +39,7 @@ func TestDefaults(t *testing.T) {
 	require.Nil(t, c.root)
 	require.False(t, c.mustExist)
 	require.True(t, c.signature2)
+	require.Equal(t, s3api.ObjectWriter, c.ownership)
 	require.Empty(t, c.domains)
 	require.Equal(t, time.Minute, c.patience)
 }

@@ -59,6 +59,21 @@ func TestGenerateKeys(t *testing.T) {
 	require.Equal(t, before, after, "a file that is there is never replaced")
 }
 
+// A file that is named must be there: another key in its place would open nothing.
+func TestWhereKeysAre(t *testing.T) {
+	dir := t.TempDir()
+	named := &server{config: config{drives: []string{filepath.Join(dir, "d1")}, keysFile: filepath.Join(dir, "named.json")}}
+	_, err := named.masterKeys()
+	require.ErrorIs(t, err, os.ErrNotExist)
+	reader := &server{config: config{drives: named.drives, readOnly: true}}
+	service, err := reader.masterKeys()
+	require.NoError(t, err)
+	require.Nil(t, service)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left, "nothing was written")
+}
+
 const configuration = `<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>`
 
 func TestEncryptedAcrossStarts(t *testing.T) {

@@ -97,7 +97,7 @@ func (p *progress) look(now time.Time, work []sherd.Work) {
 	for j := range p.told {
 		if _, ok := going[j]; !ok {
 			p.log.LogAttrs(context.Background(), slog.LevelInfo, j.kind.String()+": over",
-				slog.String("drive", j.drive), slog.Duration("took", now.Sub(j.begun).Round(time.Second)))
+				slog.String("drive", j.drive), slog.String("took", now.Sub(j.begun).Round(time.Second).String()))
 		}
 	}
 	p.told = going

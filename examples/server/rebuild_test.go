@@ -185,7 +185,7 @@ func TestKillWhileADriveIsRebuilt(t *testing.T) {
 	t.Parallel()
 	rng := seeded(t)
 	dir := t.TempDir()
-	c, at := watched(t, drivesIn(dir))
+	c := launch(t, drivesIn(dir))
 	furnish(t, c)
 	of := still(t, c, rng)
 	for i := range rounds(100, 1000) {
@@ -209,13 +209,13 @@ func TestKillWhileADriveIsRebuilt(t *testing.T) {
 		}
 		c.kill()
 		if round%3 == 2 { // a drive is lost only once the one before is whole
-			c, at = watched(t, "-must-exist", drivesIn(dir))
+			c, at := watched(t, "-must-exist", drivesIn(dir))
 			shows(t, c, at, "that all is whole", whole)
 			reads(t, c, of)
 			c.stop(t)
 		}
 	}
-	c, at = watched(t, "-must-exist", drivesIn(dir))
+	c, at := watched(t, "-must-exist", drivesIn(dir))
 	shows(t, c, at, "that all is whole", whole)
 	reads(t, c, of)
 	c.stop(t)

@@ -6,6 +6,7 @@ package driveset_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,9 +37,9 @@ func TestACheckThatTakesLongerThanWhatItSeesIsKept(t *testing.T) {
 				}
 			}
 			write(0)
-			asked := 0
+			var asked atomic.Int64 // several of its goroutines ask
 			ctx := &stepping{t.Context(), func() {
-				if asked++; asked == at {
+				if asked.Add(1) == int64(at) {
 					reached = true
 					write(1)
 					time.Sleep(2 * time.Minute) // what was replaced is removed

@@ -31,6 +31,9 @@ import (
 // broken off. R, up to which the log came and was visible, rises with each batch
 // of entries; a crash leaves P, R and the slot, and entries above R, which are
 // undone. If the log no longer reaches back to R the copy begins again.
+//
+// At the end the drive has all that is live at R or later. It has not what was live
+// before and shadowed meanwhile: no view of an older position reads from it.
 type copying struct {
 	t    *tenure
 	c    *candidate
@@ -97,6 +100,9 @@ func (t *tenure) copyIndex(ctx context.Context, c *candidate, resume bool) error
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	// The last batch, which may be empty, is sent when the last view was made, and what
+	// is visible is learned after it, so that this is so already. It is the line that
+	// the proof rests on: should batches and the log ever come in another order, it holds.
 	for y.reached < y.upto {
 		if err := y.learn(ctx); err != nil {
 			return err
@@ -214,7 +220,9 @@ func (y *copying) collect(ctx context.Context) (b copyBatch, more bool, err erro
 	return b, more, y.rebuild(ctx, &b, inline)
 }
 
-// next moves to the next record, in a newer view if this one ages.
+// next moves to the next record, in a newer view if this one ages. That it would be
+// told when it has lost its hold is enough for the copy; but until then it holds up
+// what is removed from the other drives.
 func (y *copying) next(ctx context.Context) (bool, error) {
 	types := copiedTypes()
 	for y.kind < len(types) {

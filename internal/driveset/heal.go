@@ -83,7 +83,7 @@ func (h healing) Look(ctx context.Context) (heal.View, error) {
 	out := &healView{View: v}
 	v.t.mu.Lock()
 	defer v.t.mu.Unlock()
-	for slot := range v.t.readable().All() {
+	for slot := range v.t.readableAt(v.at.Position).All() {
 		m := v.t.members[slot]
 		out.drives = append(out.drives, heal.Drive{Slot: slot, Path: m.place.Path, Drive: m.drive})
 	}

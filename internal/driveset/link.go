@@ -249,16 +249,18 @@ func (t *tenure) teach(ctx context.Context, p *place) error {
 		return err
 	}
 	p.learning(t.set.now())
+	whole := layout.Position(0)
 	if byLog && !resume && verdict.Counted(c.held.State, drive.Identity().Drive) {
 		err = t.relearn(ctx, c, source)
 	} else {
 		err = t.copyIndex(ctx, c, resume)
+		whole = c.held.Stable.Position
 	}
 	if err != nil {
 		return err
 	}
 	m := newMember(c.slot, p, drive, c.promise, c.held.Last.Position, c.held.Stable.Position)
-	m.learner = true
+	m.learner, m.whole = true, whole
 	return t.follow(ctx, c, m)
 }
 

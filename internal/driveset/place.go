@@ -67,15 +67,6 @@ func (p *place) open() layout.Drive {
 	return p.drive
 }
 
-// connect claims the place and opens the drive on it, if there is one. What it
-// finds instead stays in claim's condition.
-func (p *place) connect(ctx context.Context, s *Set) error {
-	if err := p.look(ctx, s); err != nil {
-		return err
-	}
-	return p.openFormatted(ctx, s)
-}
-
 // look claims the place, or looks again at what it has become. Nothing is
 // opened; a drive that failed is closed.
 func (p *place) look(ctx context.Context, s *Set) error {

@@ -71,7 +71,8 @@ type member struct {
 	place   *place
 	drive   layout.Drive
 	promise layout.Promise
-	wake    chan struct{} // a token: there may be something to do
+	whole   layout.Position // where an index copy to it ended: of what was before, it lacks what was shadowed meanwhile
+	wake    chan struct{}   // a token: there may be something to do
 
 	// below tenure.mu
 	fed     bool // takes entries from the log

@@ -52,7 +52,7 @@ func (t *tenure) view(ctx context.Context) (*View, error) {
 func (v *View) open(ctx context.Context) error {
 	var last error
 	for {
-		m := v.t.readFrom(v.tried)
+		m := v.t.readFrom(v.tried, v.at.Position)
 		if m == nil {
 			return errors.Join(ErrUnavailable, last)
 		}
@@ -172,16 +172,28 @@ func (v *View) Close() {
 	}
 }
 
-// readFrom gives a drive that has all that is visible and was not tried; nil
-// when there is none.
-func (t *tenure) readFrom(tried quorum.Drives) *member {
+// readFrom gives a drive that has all that could be seen at a position and was not
+// tried; nil when there is none.
+func (t *tenure) readFrom(tried quorum.Drives, at layout.Position) *member {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	rest := t.readable() &^ tried
+	rest := t.readableAt(at) &^ tried
 	if rest == 0 {
 		return nil
 	}
 	return t.members[rest.First()]
+}
+
+// readableAt gives the drives that have all that is visible, and all that was at a
+// position. mu is held.
+func (t *tenure) readableAt(at layout.Position) quorum.Drives {
+	r := t.readable()
+	for slot := range r.All() {
+		if t.members[slot].whole > at {
+			r &^= quorum.One(slot)
+		}
+	}
+	return r
 }
 
 // readable gives the drives that have all that is visible. mu is held.

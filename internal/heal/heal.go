@@ -219,7 +219,7 @@ func (h *Healer) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { h.mendQueued(ctx) })
 	wg.Go(func() { h.tend(ctx, supplyLook, h.supplyDue) })
-	wg.Go(func() { h.tend(ctx, scrubLook, h.scrubDue) })
+	wg.Go(func() { h.tend(ctx, h.soon(scrubLook), h.scrubDue) })
 	wg.Wait()
 }
 
@@ -228,6 +228,14 @@ const (
 	supplyLook = 500 * time.Millisecond
 	scrubLook  = 30 * time.Second
 )
+
+// soon is a time, or that between scrubs where they are to follow each other faster.
+func (h *Healer) soon(usual time.Duration) time.Duration {
+	if every := h.opt.ScrubEvery; every > 0 {
+		return min(usual, every)
+	}
+	return usual
+}
 
 // tend does what is due, again and again. Errors are those of a set that is not
 // open just now, or was closed: the next look tries again.

@@ -12,7 +12,7 @@ import (
 
 // Moments of the background work.
 const (
-	firstScrub = 10 * time.Minute // after the start, where none was ever made
+	firstScrub = 10 * time.Minute // after the start, where none was ever made, or as soon as the next is due
 	tidyEvery  = 24 * time.Hour   // at least as often garbage and quarantine are looked for, and objects counted
 	saveEvery  = time.Minute
 	countPace  = 50_000 // records a second
@@ -147,7 +147,8 @@ func (h *Healer) scrubDue(ctx context.Context) error {
 		h.tidied = now
 	}
 	n := noted(h, func(n *notes) scrubNote { return n.Scrub })
-	due := len(n.Behind) > 0 || settled && n.Begun.IsZero() || !n.Begun.IsZero() && h.opt.Clock().Sub(n.Begun) >= h.opt.ScrubEvery
+	first := n.Begun.IsZero() && now.Sub(h.born) >= h.soon(firstScrub)
+	due := len(n.Behind) > 0 || first || !n.Begun.IsZero() && h.opt.Clock().Sub(n.Begun) >= h.opt.ScrubEvery
 	if h.opt.ScrubEvery < 0 || !due {
 		return nil
 	}

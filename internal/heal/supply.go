@@ -80,7 +80,11 @@ func (h *Healer) supply(ctx context.Context, o Owing, rate int64) (uint64, error
 	n = s.note(n)
 	n.Done, n.Behind = true, nil
 	h.keepSupplied(ctx, id, n)
-	h.opt.Logger.Info("sherd: the drive has the shards that it owed", "drive", o.Path, "rebuilt", s.rebuilt.Load(), "left", s.left.Load())
+	if left := s.left.Load(); left > 0 {
+		h.opt.Logger.Warn("sherd: some shards that the drive owed could not be rebuilt", "drive", o.Path, "rebuilt", s.rebuilt.Load(), "left", left)
+	} else {
+		h.opt.Logger.Info("sherd: the drive has the shards that it owed", "drive", o.Path, "rebuilt", s.rebuilt.Load())
+	}
 	return s.rebuilt.Load(), nil
 }
 

@@ -2,10 +2,8 @@ package s3apitest
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
-	"time"
 )
 
 func objectCases() []Case {
@@ -281,5 +279,3 @@ func rangeCases() []Case {
 	}})
 	return group("range", "API_GetObject", cases...)
 }
-
-func httpDate(at time.Time) string { return at.UTC().Format(http.TimeFormat) }

@@ -146,8 +146,8 @@ func (c *call) listObjects() error {
 	if err != nil {
 		return err
 	}
-	result := &wire.ListObjects{
-		Namespace: wire.Namespace, Name: c.bucket, Prefix: p.text(p.prefix), Marker: p.text(marker), MaxKeys: p.limit,
+	result := &wire.ListObjects{ // the prefix is not encoded, unlike all else: S3's clients take it so in this version
+		Namespace: wire.Namespace, Name: c.bucket, Prefix: p.prefix, Marker: p.text(marker), MaxKeys: p.limit,
 		Delimiter: p.optional(p.delimiter), IsTruncated: found.truncated, EncodingType: p.encodingType,
 		Contents: found.objects, CommonPrefixes: found.prefixes,
 	}

@@ -131,3 +131,16 @@ func TestReturnWaitsUntilItIsOut(t *testing.T) {
 		c.whole()
 	})
 }
+
+// A shard that an in-sync drive could not take when its object was written is made
+// as soon as it can be, though nobody reads it and no scrub comes by.
+func TestShardThatCouldNotBeWrittenIsMade(t *testing.T) {
+	s := newShelf(4)
+	c := s.open(t)
+	full := s.faults[3].Add(faultfs.Rule{Kinds: []op.Kind{op.Create}, Path: "/shards/", Times: 1, Do: faultfs.Fail(syscall.ENOSPC)})
+	require.NoError(t, c.put(t.Context(), "a", bytesOf(1, 300_000)))
+	require.Equal(t, 1, full.Fired())
+	c.eventually("made", func(driveset.Health) bool { return len(s.shardFiles(t, 3)) == 1 })
+	require.True(t, allInSync(c.set.Health()))
+	c.whole()
+}

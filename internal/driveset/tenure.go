@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/sherd-storage/sherd/internal/heal"
 	"github.com/sherd-storage/sherd/internal/quorum"
 	"github.com/sherd-storage/sherd/layout"
 )
@@ -243,6 +244,7 @@ func (t *tenure) advance() {
 			err = ErrAborted
 		} else {
 			t.set.healer.Added(&e.Entry)
+			t.lacking(e)
 		}
 		t.visible = layout.Mark{Position: p, Chain: e.Chain}
 		t.settle(e, err)
@@ -251,6 +253,27 @@ func (t *tenure) advance() {
 	t.prune()
 	if t.memory > maxLogBytes {
 		t.dropLaggards()
+	}
+}
+
+// lacking has the shards made that drives of the in-sync set could not take when an
+// object was written: it was acknowledged without them, as enough had theirs. mu is
+// held.
+func (t *tenure) lacking(e *pending) {
+	names := t.named()
+	for i := range e.Adds {
+		a := &e.Adds[i]
+		if a.Inline {
+			continue
+		}
+		for shard, id := range a.Drives {
+			slot := slices.IndexFunc(names, func(n layout.Name) bool { return n.Drive == id })
+			if slot < 0 || !t.inSync.Has(slot) || e.holders.Has(slot) {
+				continue
+			}
+			t.set.healer.Damaged(heal.Damage{Shard: shard, Err: fmt.Errorf("%w: it could not be written with its object", layout.ErrNotFound),
+				Place: layout.Place{Kind: layout.PlaceFile, Data: a.Data, Parity: a.Parity, Drives: a.Drives, Size: a.Size}})
+		}
 	}
 }
 

@@ -96,7 +96,9 @@ removed() {
 
 acl() {
 	cmd setacl --acl-private s3://cmd s3://cmd/dir/1000
-	fails cmd setacl --acl-public s3://cmd # lists are off by default
+	cmd setacl --acl-public s3://cmd/dir/1000
+	cmd info s3://cmd/dir/1000 | grep 'ACL.*anon.*READ'
+	cmd setacl --acl-private s3://cmd/dir/1000
 }
 
 policy() {

@@ -150,6 +150,18 @@ func TestAWSLists(t *testing.T) {
 		require.Equal(t, types.PermissionFullControl, grants[0].Permission)
 		require.Equal(t, bucket.Owner.ID, grants[0].Grantee.ID)
 	}
-	_, err = client.PutObjectAcl(t.Context(), &s3.PutObjectAclInput{Bucket: &b, Key: key, ACL: types.ObjectCannedACLPublicRead})
-	requireCode(t, "AccessControlListNotSupported", err)
+	for _, ownership := range []types.ObjectOwnership{types.ObjectOwnershipBucketOwnerEnforced, types.ObjectOwnershipObjectWriter} {
+		_, err = client.PutBucketOwnershipControls(t.Context(), &s3.PutBucketOwnershipControlsInput{Bucket: &b,
+			OwnershipControls: &types.OwnershipControls{Rules: []types.OwnershipControlsRule{{ObjectOwnership: ownership}}}})
+		require.NoError(t, err)
+		_, err = client.PutObjectAcl(t.Context(), &s3.PutObjectAclInput{Bucket: &b, Key: key, ACL: types.ObjectCannedACLPublicRead})
+		if ownership == types.ObjectOwnershipBucketOwnerEnforced {
+			requireCode(t, "AccessControlListNotSupported", err)
+			continue
+		}
+		require.NoError(t, err)
+		object, err = client.GetObjectAcl(t.Context(), &s3.GetObjectAclInput{Bucket: &b, Key: key})
+		require.NoError(t, err)
+		require.Len(t, object.Grants, 2)
+	}
 }

@@ -175,9 +175,9 @@ cat >"$work/policy.json" <<'END'
 END
 chmod 600 "$work/policy.json"
 if "$work/bin/server" -address 127.0.0.1:0 -credentials "$work/policy.json" "$drives" >"$work/policy.log" 2>&1; then
-	fail "an identity with a policy was taken"
+	fail "an identity with an empty policy was taken"
 fi
-grep -q "policies do not exist yet" "$work/policy.log" || fail "why a policy is refused is not said"
+grep -q "malformed policy: Missing required field Statement" "$work/policy.log" || fail "why a policy is refused is not said"
 
 if "$work/bin/server" -address 127.0.0.1:0 "d{1..4}" >"$work/usage.log" 2>&1; then fail "a bad pattern was accepted"; fi
 grep -q "no range" "$work/usage.log" || fail "a bad pattern is not explained"

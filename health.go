@@ -287,8 +287,9 @@ func (s *Store) Check(ctx context.Context) iter.Seq2[Finding, error] {
 // CheckDrives checks the drives of a store that is not open, without writing a
 // byte: each by itself, its format, every block and key of its index, its log, its
 // shards; and against the others. It works with fewer drives than opening needs,
-// and says which are missing; of a shard on a drive that is not there it speaks
-// only where the object can not be read without. What was not settled when the
+// and says which of a set are missing, but nothing of a set or pool of which no drive
+// is given; of a shard on a drive that is not there it speaks only where the object
+// can not be read without. What was not settled when the
 // store was last closed is left to [Open].
 //
 // Of the options TrustLocks, CacheBytes and Logger count. [ErrInUse] while the

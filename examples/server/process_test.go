@@ -169,11 +169,20 @@ func (c *child) ready() (int, readiness, error) {
 func (c *child) becomes(t *testing.T, status string) time.Duration {
 	t.Helper()
 	begun := time.Now()
-	require.Eventually(t, func() bool {
+	var last string
+	for {
 		_, r, err := c.ready()
-		return err == nil && r.Status == status
-	}, generous, 2*time.Millisecond, "health never became %s", status)
-	return time.Since(begun)
+		if err == nil && r.Status == status {
+			return time.Since(begun)
+		}
+		last = fmt.Sprintf("%+v, %v", r, err)
+		if time.Since(begun) > generous {
+			break
+		}
+		wait(2 * time.Millisecond)
+	}
+	require.FailNow(t, "health never became "+status, "%s\n%s", last, c.stderr)
+	return 0
 }
 
 // says waits until the log has a line with all the words, and tells how long

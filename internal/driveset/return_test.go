@@ -7,6 +7,7 @@ package driveset_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -55,7 +56,7 @@ func TestReturnSuppliesShards(t *testing.T) {
 	full := s.faults[3].Add(faultfs.Rule{Kinds: []op.Kind{op.Create}, Path: "/shards/", Do: faultfs.Fail(syscall.ENOSPC)})
 	require.NoError(t, c.put(t.Context(), "a", bytesOf(1, 300_000)))
 	s.faults[3].SetGone(true)
-	require.Equal(t, 1, full.Fired())
+	require.Positive(t, full.Fired()) // again when healing asked before the drive went
 	full.Stop()
 	c.eventually("evicted", func(h driveset.Health) bool { return h.Drives[3].Status == driveset.Away })
 	s.faults[3].SetGone(false)
@@ -135,12 +136,16 @@ func TestReturnWaitsUntilItIsOut(t *testing.T) {
 // A shard that an in-sync drive could not take when its object was written is made
 // as soon as it can be, though nobody reads it and no scrub comes by.
 func TestShardThatCouldNotBeWrittenIsMade(t *testing.T) {
-	s := newShelf(4)
+	s, told := newShelf(4), &notices{}
+	s.opt.Notice = told.add
 	c := s.open(t)
 	full := s.faults[3].Add(faultfs.Rule{Kinds: []op.Kind{op.Create}, Path: "/shards/", Times: 1, Do: faultfs.Fail(syscall.ENOSPC)})
 	require.NoError(t, c.put(t.Context(), "a", bytesOf(1, 300_000)))
 	require.Equal(t, 1, full.Fired())
-	c.eventually("made", func(driveset.Health) bool { return len(s.shardFiles(t, 3)) == 1 })
+	c.eventually("made", func(driveset.Health) bool { // a file alone may be one that is being written
+		return slices.Contains(told.kinds("/d3"), driveset.NoticeHealed)
+	})
+	require.Len(t, s.shardFiles(t, 3), 1)
 	require.True(t, allInSync(c.set.Health()))
 	c.whole()
 }

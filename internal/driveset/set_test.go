@@ -162,7 +162,18 @@ func (c *client) latest(ctx context.Context, key string) (*layout.Record, error)
 
 var errAbsent = errors.New("no such key")
 
-func (c *client) get(ctx context.Context, key string) ([]byte, error) {
+// get reads a key, again where the set changed the names of its drives in between:
+// views from before end.
+func (c *client) get(ctx context.Context, key string) (data []byte, err error) {
+	for range 10 {
+		if data, err = c.getOnce(ctx, key); !errors.Is(err, driveset.ErrExpired) {
+			break
+		}
+	}
+	return data, err
+}
+
+func (c *client) getOnce(ctx context.Context, key string) ([]byte, error) {
 	rec, err := c.latest(ctx, key)
 	if err != nil {
 		return nil, err
@@ -199,21 +210,37 @@ func keysOf(m map[string][]byte) (out []string) {
 	return out
 }
 
-func (c *client) list() (out []string) {
+func (c *client) list() []string {
+	for range 10 {
+		out, err := c.listOnce()
+		if errors.Is(err, driveset.ErrExpired) {
+			continue // as in get
+		}
+		require.NoError(c.t, err)
+		return out
+	}
+	require.FailNow(c.t, "each view ended while it was listed")
+	return nil
+}
+
+func (c *client) listOnce() (out []string, err error) {
 	v, err := c.set.View(c.t.Context())
-	require.NoError(c.t, err)
+	if err != nil {
+		return nil, err
+	}
 	defer v.Close()
 	lo, hi := layout.KeyRange(bucket, "")
 	cur, err := v.Cursor(c.t.Context(), lo, hi)
-	require.NoError(c.t, err)
+	if err != nil {
+		return nil, err
+	}
 	defer cur.Close()
 	for ok := cur.Next(); ok; ok = cur.NextKey() {
 		_, key, _, err := layout.ParseVersionSlot(cur.Item().Slot)
 		require.NoError(c.t, err)
 		out = append(out, key)
 	}
-	require.NoError(c.t, cur.Err())
-	return out
+	return out, cur.Err()
 }
 
 // eventually waits for something that the set does by itself.

@@ -143,9 +143,10 @@ func TestDriveBecomesReadOnly(t *testing.T) {
 	var r readers
 	r.begin(c, of, 1)
 	drive := filepath.Join(m.dir, "disk2", "drive")
-	m.run(t, "mount --bind '%s' '%s'", drive, drive)
-	// It is busy while a file is open for writing that was opened by this mount.
-	m.run(t, "until mount -o remount,ro,bind '%s'; do sleep 0.01; done", drive)
+	// Made read-only elsewhere, and moved there then: a file that the server opened for
+	// writing in between would keep the mount busy.
+	view := filepath.Join(m.dir, "view")
+	m.run(t, "mkdir '%[2]s' && mount --bind '%[1]s' '%[2]s' && mount -o remount,ro,bind '%[2]s' && mount --move '%[2]s' '%[1]s'", drive, view)
 	noticed := c.becomes(t, statusDegraded)
 	c.says(t, `"drive":"`+drive+`"`, `"away"`, "read-only")
 	before := time.Now()

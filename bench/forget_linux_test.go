@@ -1,3 +1,5 @@
+// Goal: benchmarks that read the disk, not the page cache. Method: the system is
+// asked to drop what it keeps of a file.
 package bench
 
 import (

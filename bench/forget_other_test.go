@@ -1,5 +1,7 @@
 //go:build !linux
 
+// Goal: benchmarks that read the disk, not the page cache. Method: the system is
+// asked to drop what it keeps of a file, where it can be.
 package bench
 
 import "errors"

@@ -12,7 +12,7 @@ import (
 
 // supplyAtOnce is how many shards are rebuilt at the same time. Each keeps as much
 // in memory as a read does, whatever its size.
-const supplyAtOnce = 12
+const supplyAtOnce = 6
 
 // supplyNote is how far a drive has been given what it owes.
 type supplyNote struct {

@@ -221,6 +221,20 @@ func TestCrashesOfFormattingAnew(t *testing.T) {
 	}
 }
 
+// TestCrashAfterMkdir makes a drive in a directory that somebody made a moment before.
+//
+// Kills: a drive whose own name nobody made durable.
+func TestCrashAfterMkdir(t *testing.T) {
+	for seed := range uint64(20) {
+		fs := crashfs.New()
+		require.NoError(t, fs.MkdirAll(drivePath, 0o700))
+		formatted(t, fs, drivePath, 1)
+		for _, policy := range []crashfs.Policy{crashfs.SyncedOnly, crashfs.Subset} {
+			require.Equal(t, layout.Formatted, claim(t, fs.Crash(policy, seed), drivePath).Condition())
+		}
+	}
+}
+
 func (w *workload) check(c crash) {
 	ctx, t := w.Context(), w.T
 	where := fmt.Sprintf("before %s, %v, after step %d", c.before, c.policy, c.done)

@@ -101,7 +101,10 @@ func (p *Claimed) clear() error {
 	join, dir := p.fs.PathJoin, p.path
 	switch p.Condition() {
 	case Missing:
-		if err := makeDirs(p.fs, dir); err != nil {
+		if err := p.fs.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		if err := syncAbove(p.fs, dir); err != nil {
 			return err
 		}
 		if err := p.relock(); err != nil {
@@ -121,6 +124,9 @@ func (p *Claimed) clear() error {
 		if generation > 0 {
 			return fmt.Errorf("%w: %s is a drive in use", ErrExists, dir)
 		}
+	}
+	if err := syncAbove(p.fs, dir); err != nil {
+		return err
 	}
 	// Without format.json the place is half-formatted: whatever happens from
 	// here on, it may be formatted again.
@@ -246,23 +252,16 @@ func putAsideAt(fsys vfs.FS, path string) (time.Time, error) {
 	return note.Time, nil
 }
 
-// makeDirs makes a directory and those above it, durably.
-func makeDirs(fsys vfs.FS, dir string) error {
-	above := fsys.PathDir(dir)
-	if _, err := fsys.Stat(dir); err == nil {
-		return nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if above != dir {
-		if err := makeDirs(fsys, above); err != nil {
+// syncAbove makes durable that a directory is there, whoever made it and those above
+// it: a drive whose own directory a crash takes back is lost. Directories that
+// the process may not open, or whose filesystem can not do it, are passed over.
+func syncAbove(fsys vfs.FS, dir string) error {
+	for above := fsys.PathDir(dir); above != dir; dir, above = above, fsys.PathDir(above) {
+		if err := syncDir(fsys, above); err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}
-	if err := fsys.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return syncDir(fsys, above)
+	return nil
 }
 
 func syncDir(fsys vfs.FS, dir string) error {

@@ -126,7 +126,7 @@ func ParseHeader(authorization string, header http.Header) (*Claim, error) {
 // checked gives the claim if it can be one.
 func (c *Claim) checked() (*Claim, error) {
 	raw, err := base64.StdEncoding.Strict().DecodeString(c.Signature)
-	if err != nil || len(raw) != sha1.Size {
+	if err != nil || len(raw) != sha1.Size || len(c.Signature) != base64.StdEncoding.EncodedLen(sha1.Size) { // the decoder skips line breaks
 		return nil, fmt.Errorf("%w: the signature is not 20 bytes in base64", ErrMalformed)
 	}
 	if c.AccessKey == "" || len(c.AccessKey) > maxKeyBytes {

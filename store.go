@@ -59,8 +59,8 @@ type Options struct {
 	Logger *slog.Logger
 	// MemoryBudget is how many bytes the buffers of all requests in flight may
 	// take together; what finds none left waits, with its context. Large ones
-	// leave 4 MiB of it to small ones. 0:
-	// DefaultMemoryBudget.
+	// leave 4 MiB of it to small ones. Rebuilding lost shards takes up to half as
+	// much beside them. 0: DefaultMemoryBudget.
 	MemoryBudget int64
 	// ReserveBytes are kept free on each drive for deletes and for what the
 	// store itself must write. 0: 5 % of the drive, at least 64 MiB and at most

@@ -8,6 +8,7 @@ import (
 	"github.com/zeebo/blake3"
 
 	"github.com/sherd-storage/sherd/bitrot"
+	"github.com/sherd-storage/sherd/internal/vfs"
 	"github.com/sherd-storage/sherd/layout/internal/wire"
 )
 
@@ -171,3 +172,20 @@ func DecodeTrailer(b []byte, data DataID, shard int) (t Trailer, n int, err erro
 	}
 	return Trailer{Size: w.Size, Payload: w.Payload, Checksums: checksums(w.Checksums)}, size + ShardFooterBytes, nil
 }
+
+// shardFile reads a shard file.
+type shardFile struct {
+	vfs.File
+	header ShardHeader
+}
+
+// ReadAt implements ShardFile: from the first frame on.
+func (f *shardFile) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, fmt.Errorf("%w: offset %d", ErrDamaged, off)
+	}
+	return f.File.ReadAt(p, off+ShardHeaderBytes)
+}
+
+// Header implements ShardFile.
+func (f *shardFile) Header() ShardHeader { return f.header }

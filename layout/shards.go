@@ -153,6 +153,10 @@ func (s *shards) end(id DataID) {
 	delete(s.writing, id)
 }
 
+// flushBytes is how much of a file is written before the device is to begin with it,
+// so that the sync at the end waits for the rest only. A power of two.
+const flushBytes = 2 << 20
+
 // shardWriter writes a shard file. One goroutine at a time.
 type shardWriter struct {
 	s       *shards
@@ -161,6 +165,8 @@ type shardWriter struct {
 	path    string
 	file    vfs.File
 	framed  int64 // bytes of frames
+	written int64 // bytes of the file
+	flushed int64 // bytes that the system was asked to write to the device
 	err     error // the first that a write had
 	ended   bool
 }
@@ -190,6 +196,11 @@ func (w *shardWriter) put(p []byte) error {
 		return w.err
 	}
 	w.s.d.space.Wrote(int64(len(p)))
+	w.written += int64(len(p))
+	if end := w.written &^ (flushBytes - 1); end > w.flushed {
+		vfs.StartFlush(w.file, w.flushed, end-w.flushed)
+		w.flushed = end
+	}
 	return nil
 }
 
@@ -271,23 +282,6 @@ func (w *shardWriter) Abort() error {
 	}
 	return errors.Join(err, removeFile(w.s.fs, w.path))
 }
-
-// shardFile reads a shard file.
-type shardFile struct {
-	vfs.File
-	header ShardHeader
-}
-
-// ReadAt implements ShardFile: from the first frame on.
-func (f *shardFile) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, fmt.Errorf("%w: offset %d", ErrDamaged, off)
-	}
-	return f.File.ReadAt(p, off+ShardHeaderBytes)
-}
-
-// Header implements ShardFile.
-func (f *shardFile) Header() ShardHeader { return f.header }
 
 // Open implements Shards.
 func (s *shards) Open(ctx context.Context, ref ShardRef) (ShardFile, error) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sherd-storage/sherd/erasure"
 	"github.com/sherd-storage/sherd/internal/heal"
+	"github.com/sherd-storage/sherd/internal/pace"
 	"github.com/sherd-storage/sherd/internal/stripe"
 	"github.com/sherd-storage/sherd/layout"
 )
@@ -350,6 +351,16 @@ func (s *Set) readOptions(place layout.Place) *stripe.ReadOptions {
 	}
 }
 
+// rebuildOptions are for reads that nobody waits for: many large ones at once. What
+// they take says nothing of the others, nor is one late where another would be:
+// reading a further shard in its place is more for the same drives to do.
+func (s *Set) rebuildOptions(place layout.Place) *stripe.ReadOptions {
+	options := s.readOptions(place)
+	options.Limit = func() time.Duration { return pace.MaxLimit }
+	options.Observe = nil
+	return options
+}
+
 // restore rebuilds the shard file of an entry that is kept on a drive that
 // lacks it.
 func (s *Set) restore(ctx context.Context, c *candidate, e *layout.Entry, a layout.Add) error {
@@ -366,7 +377,7 @@ func (s *Set) restore(ctx context.Context, c *candidate, e *layout.Entry, a layo
 	if err != nil {
 		return err
 	}
-	if _, err := s.engine.Rebuild(ctx, objectOf(place), s.sources(place), shard, &stepping{w, c}, s.readOptions(place)); err != nil {
+	if _, err := s.engine.Rebuild(ctx, objectOf(place), s.sources(place), shard, &stepping{w, c}, s.rebuildOptions(place)); err != nil {
 		return errors.Join(err, w.Abort())
 	}
 	payload, err := payloadBytes(a)

@@ -276,9 +276,7 @@ func (h healing) mendFile(ctx context.Context, m *member, d heal.Damage, owner l
 	if err != nil {
 		return err
 	}
-	options := h.readOptions(place)
-	options.Observe = nil // how long whole shards take says nothing of reads
-	if _, err := h.engine.Rebuild(ctx, objectOf(place), h.sources(place), d.Shard, w, options); err != nil {
+	if _, err := h.engine.Rebuild(ctx, objectOf(place), h.sources(place), d.Shard, w, h.rebuildOptions(place)); err != nil {
 		return errors.Join(err, w.Abort())
 	}
 	if err := w.Commit(ctx, layout.Trailer{Size: place.Size, Payload: payload}); err != nil {

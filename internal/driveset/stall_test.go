@@ -5,6 +5,9 @@ package driveset_test
 
 import (
 	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sherd-storage/sherd/internal/driveset"
+	"github.com/sherd-storage/sherd/internal/quorum"
 	"github.com/sherd-storage/sherd/internal/vfs"
 	"github.com/sherd-storage/sherd/internal/vfs/faultfs"
 	"github.com/sherd-storage/sherd/internal/vfs/op"
@@ -193,5 +197,49 @@ func TestHungDriveIsReadAround(t *testing.T) {
 			c.check()
 		}
 		gate.Open()
+	})
+}
+
+// What reads that somebody waits for take says nothing of a rebuild, whose reads are
+// large and many: where those are slower, no more shards are read for it than are
+// needed.
+//
+// Kills: a rebuild whose reads are late when others would be.
+func TestARebuildReadsNoMoreThanItNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, told := newShelf(4), &notices{}
+		s.opt.Notice = told.add
+		c := s.open(t)
+		require.NoError(t, c.put(t.Context(), "a", bytesOf(1, 4<<20)))
+		var mending atomic.Bool
+		var used quorum.Drives
+		var mu sync.Mutex // guards used
+		for drive := range 4 {
+			s.faults[drive].Add(faultfs.Rule{Kinds: []op.Kind{op.Create}, Path: ".tmp", Do: func(_ *vfs.Call, next func() error) error {
+				mending.Store(true)
+				return next()
+			}})
+			s.faults[drive].Add(faultfs.Rule{Kinds: []op.Kind{op.ReadAt}, Path: "/shards/", Do: func(call *vfs.Call, next func() error) error {
+				took := time.Millisecond // virtual
+				if mending.Load() && drive != 0 && len(call.P) > 64<<10 {
+					mu.Lock()
+					used |= quorum.One(drive)
+					mu.Unlock()
+					took = time.Second / 2
+				}
+				time.Sleep(took)
+				return next()
+			}})
+		}
+		for range 40 {
+			_, err := c.get(t.Context(), "a")
+			require.NoError(t, err)
+		}
+		require.NoError(t, s.fs[0].Remove(s.shardFiles(t, 0)[0]))
+		_, err := c.get(t.Context(), "a")
+		require.NoError(t, err)
+		c.eventually("mended", func(driveset.Health) bool { return slices.Contains(told.kinds("/d0"), driveset.NoticeHealed) })
+		require.Equal(t, 2, used.Count(), "%04b", used)
+		c.whole()
 	})
 }

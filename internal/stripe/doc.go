@@ -30,7 +30,8 @@
 //     k blocks that sums covered.
 //   - Frames of a shard reach its sink in order, each once.
 //   - A request holds at most 4 MiB of an Engine's memory, however large the object; an
-//     Engine has a limit, and callers wait for it with their context.
+//     Engine has a limit, and callers wait for it with their context. Rebuilds have a
+//     limit of their own, so that they hold back no request.
 //   - No goroutine outlives a call but one that is inside a sink or source that
 //     does not return. It is given up only if the caller set a limit to waiting,
 //     keeps what it touches to itself, is counted by [Engine.Stuck] and awaited

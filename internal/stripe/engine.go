@@ -16,6 +16,10 @@ const (
 	// batchFrames is how many frames of all shards together make a batch, at most:
 	// about 1 MiB.
 	batchFrames = erasure.MaxShards
+	// rebuildFrames is how many frames of the shards that a rebuild needs make one of
+	// its batches: few, so that they are still in the processor's cache when
+	// they are computed with and written.
+	rebuildFrames = 6
 
 	// MinMemoryBytes is the least memory that an Engine works with: one request.
 	MinMemoryBytes = 4 << 20
@@ -27,7 +31,8 @@ const (
 // Limits bounds the memory of an Engine. The zero value means the defaults.
 type Limits struct {
 	// MemoryBytes is what all requests under way may hold; those beyond wait.
-	// Default 64 MiB, at least MinMemoryBytes.
+	// Default 64 MiB, at least MinMemoryBytes. Rebuilds may hold half as much beside
+	// them, at least MinMemoryBytes.
 	MemoryBytes int64
 	// IdleBytes is what is kept for later requests when none is under way.
 	// Default 8 MiB; less than zero keeps nothing.
@@ -38,6 +43,7 @@ type Limits struct {
 // of its own and needs no closing.
 type Engine struct {
 	memory    *semaphore.Weighted // in bytes
+	rebuilds  *semaphore.Weighted // in bytes, so that they hold back no request
 	idleBytes int64
 	coders    [erasure.MaxShards + 1][erasure.MaxShards + 1]atomic.Pointer[erasure.Coder]
 	sealers   sync.Pool // of *bitrot.Sealer
@@ -64,7 +70,12 @@ func NewEngine(limits *Limits) (*Engine, error) {
 	if l.MemoryBytes < MinMemoryBytes {
 		return nil, fmt.Errorf("%w: %d bytes of memory, at least %d", ErrInput, l.MemoryBytes, MinMemoryBytes)
 	}
-	return &Engine{memory: semaphore.NewWeighted(l.MemoryBytes), idleBytes: l.IdleBytes}, nil
+	return &Engine{
+		memory:   semaphore.NewWeighted(l.MemoryBytes),
+		rebuilds: semaphore.NewWeighted(max(l.MemoryBytes/2, MinMemoryBytes)),
+
+		idleBytes: l.IdleBytes,
+	}, nil
 }
 
 // Stuck is the number of goroutines that were given up inside a sink or source

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // ReadOptions are for NewReader and Rebuild; nil means the defaults.
@@ -31,9 +33,10 @@ type ReadOptions struct {
 // Reader gives a range of an object. Bytes are verified before they are given
 // out. It reads ahead of its caller, so it must be closed.
 type Reader struct {
-	f     *fetcher // nil for an empty range
-	grace time.Duration
-	freed int64 // bytes of the engine's memory to give back
+	f      *fetcher // nil for an empty range
+	grace  time.Duration
+	memory *semaphore.Weighted
+	freed  int64 // bytes of memory to give back
 
 	current *batch // being given out; nil if the next is to be taken
 	at      int64  // offset in the object of the next byte
@@ -67,15 +70,16 @@ func (e *Engine) NewReader(ctx context.Context, object Object, sources []Source,
 		}
 		return want
 	}
-	if err := e.fetch(ctx, r, object, sources, first, end, touched, options); err != nil {
+	stripes := batchStripes(object.Geometry, end-first)
+	if err := e.fetch(ctx, r, object, sources, first, end, stripes, e.memory, touched, options); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// fetch starts the goroutines of r for the stripes [first, end).
-func (e *Engine) fetch(ctx context.Context, r *Reader, object Object, sources []Source, first, end int64,
-	want func(*batch) uint32, options *ReadOptions) error {
+// fetch starts the goroutines of r for the stripes [first, end), so many at once.
+func (e *Engine) fetch(ctx context.Context, r *Reader, object Object, sources []Source, first, end int64, stripes int,
+	memory *semaphore.Weighted, want func(*batch) uint32, options *ReadOptions) error {
 	var o ReadOptions
 	if options != nil {
 		o = *options
@@ -88,11 +92,10 @@ func (e *Engine) fetch(ctx context.Context, r *Reader, object Object, sources []
 		return err
 	}
 	g := object.Geometry
-	stripes := batchStripes(g, end-first)
 	depth := int(min(readBatches, (end-first+int64(stripes)-1)/int64(stripes)))
 	// Shards that are late keep their chunks while others are read and computed.
-	r.freed = int64(depth * (g.Shards() + g.Parity) * stripes * frameBytes)
-	if err := e.memory.Acquire(ctx, r.freed); err != nil {
+	r.memory, r.freed = memory, int64(depth*(g.Shards()+g.Parity)*stripes*frameBytes)
+	if err := memory.Acquire(ctx, r.freed); err != nil {
 		return context.Cause(ctx)
 	}
 	inner, cancel := context.WithCancel(ctx)
@@ -180,7 +183,7 @@ func (r *Reader) Close() error {
 	}
 	stuck := r.f.stop(r.grace)
 	r.giveBack()
-	r.f.engine.memory.Release(r.freed)
+	r.memory.Release(r.freed)
 	if stuck > 0 {
 		return fmt.Errorf("%w: %d after %v", ErrStuck, stuck, r.grace)
 	}

@@ -36,7 +36,8 @@ func (e *Engine) Rebuild(ctx context.Context, object Object, sources []Source, l
 	others := slices.Clone(sources)
 	others[lost] = nil
 	r := &Reader{}
-	err = e.fetch(ctx, r, object, others, 0, stripes, func(*batch) uint32 { return 1 << lost }, options)
+	atOnce := int(min(stripes, int64(max(rebuildFrames/(object.Geometry.Data+1), 1))))
+	err = e.fetch(ctx, r, object, others, 0, stripes, atOnce, e.rebuilds, func(*batch) uint32 { return 1 << lost }, options)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,8 @@
 //
 // What an implementation guarantees: Sync and SyncData of a file make its bytes and length durable,
 // and nothing else; the name of a new, renamed or removed file is durable when its directory was synced
-// by the handle of OpenDir; Rename replaces atomically. SyncTo guarantees nothing unless it returns true.
+// by the handle of OpenDir; Rename replaces atomically. SyncTo guarantees nothing unless it returns true;
+// [StartFlush] is a hint that goes around all wrappers.
 // On Windows a directory sync does nothing: the system has no such call.
 //
 // All methods of an FS are safe for concurrent use. Of one File, ReadAt is; Write, WriteAt and the

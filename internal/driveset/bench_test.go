@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,18 +63,48 @@ func BenchmarkIndexCopy(b *testing.B) {
 	set := onDisk(b, dir)
 	load(b, set, "k", objects, size)
 	require.NoError(b, set.Close())
-	for b.Loop() {
-		b.StopTimer()
-		require.NoError(b, os.RemoveAll(filepath.Join(dir, "d2")))
-		require.NoError(b, os.Mkdir(filepath.Join(dir, "d2"), 0o700))
-		b.StartTimer()
-		set := onDisk(b, dir)
-		until(set, allInSync)
-		b.StopTimer()
-		require.NoError(b, set.Close())
-		b.StartTimer()
+	for _, readers := range []int{0, 1, 4} {
+		b.Run(fmt.Sprint("readers=", readers), func(b *testing.B) {
+			var reads atomic.Int64
+			for b.Loop() {
+				b.StopTimer()
+				require.NoError(b, os.RemoveAll(filepath.Join(dir, "d2")))
+				require.NoError(b, os.Mkdir(filepath.Join(dir, "d2"), 0o700))
+				b.StartTimer()
+				set := onDisk(b, dir)
+				stop := readOn(b, set, readers, objects, &reads)
+				until(set, allInSync)
+				b.StopTimer()
+				stop()
+				require.NoError(b, set.Close())
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(objects*b.N)/b.Elapsed().Seconds(), "objects/s")
+			b.ReportMetric(float64(reads.Load())/b.Elapsed().Seconds(), "reads/s")
+		})
 	}
-	b.ReportMetric(float64(objects*b.N)/b.Elapsed().Seconds(), "objects/s")
+}
+
+// readOn has clients read objects of load without a pause until it is stopped.
+func readOn(b *testing.B, set *driveset.Set, readers, objects int, reads *atomic.Int64) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &client{set: set}
+	var wg sync.WaitGroup
+	for r := range readers {
+		wg.Go(func() {
+			for i := r; ctx.Err() == nil; i = (i + 7919) % objects {
+				if _, err := c.get(context.Background(), fmt.Sprintf("k%07d", i)); err != nil {
+					b.Error(err)
+					return
+				}
+				reads.Add(1)
+			}
+		})
+	}
+	return func() {
+		cancel()
+		wg.Wait()
+	}
 }
 
 func BenchmarkLearn(b *testing.B) {

@@ -86,6 +86,31 @@ func TestCopyWhileMuchIsWritten(t *testing.T) {
 	})
 }
 
+// What a drive lacks because it is still being copied to is neither asked of it nor
+// told as damage, whoever reads.
+//
+// Kills: reads that ask all drives alike; reports of shards that a copy is to bring.
+func TestReadsBesideACopyFindNoDamage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, told := newShelf(4), &notices{}
+		s.opt.CopyBytes, s.opt.Notice = 15<<10, told.add
+		c := s.open(t)
+		c.small("k", 100)
+		s.vacate(t, 1)
+		copying := func(h driveset.Health) bool { return len(h.Work) == 1 && h.Work[0].Kind == driveset.WorkCopy }
+		c.eventually("copying", copying)
+		begun := c.set.Health().Work[0].Items
+		c.check()
+		require.True(t, copying(c.set.Health()))
+		require.Less(t, begun, uint64(100))
+		require.NotContains(t, told.kinds("/d1"), driveset.NoticeDamage)
+		require.Empty(t, c.set.Health().Damage)
+		c.eventually("all in-sync", allInSync)
+		require.NotContains(t, told.kinds("/d1"), driveset.NoticeDamage)
+		c.whole()
+	})
+}
+
 // The drive that is copied to crashes again and again, at random operations, and so
 // does the whole set; each time the copy goes on where it was, and in the end all is
 // there.

@@ -11,6 +11,7 @@ import (
 	"github.com/sherd-storage/sherd/erasure"
 	"github.com/sherd-storage/sherd/internal/heal"
 	"github.com/sherd-storage/sherd/internal/pace"
+	"github.com/sherd-storage/sherd/internal/quorum"
 	"github.com/sherd-storage/sherd/internal/stripe"
 	"github.com/sherd-storage/sherd/layout"
 )
@@ -129,11 +130,10 @@ func (s *Set) inlineData(ctx context.Context, place layout.Place, report func(la
 }
 
 // readingOrder gives the shards of a place, data first, but behind all others
-// those of drives that were given up: what they hold is good as long as it
-// verifies, but they may not answer.
+// those that are asked last.
 func (s *Set) readingOrder(place layout.Place) []int {
 	order := make([]int, 0, len(place.Drives))
-	last := s.givenUp(place)
+	last := s.askedLast(place)
 	for _, late := range []uint32{0, 1} {
 		for i := range place.Drives {
 			if last>>i&1 == late {
@@ -144,14 +144,39 @@ func (s *Set) readingOrder(place layout.Place) []int {
 	return order
 }
 
-// givenUp gives the shards of a place that lie on drives that failed, as bits.
-func (s *Set) givenUp(place layout.Place) (shards uint32) {
+// askedLast gives the shards of a place that lie on drives that failed, or lack some
+// of what they are yet to be given, as bits: what they hold is good as long as it
+// verifies, but they may not answer, or not have it.
+func (s *Set) askedLast(place layout.Place) (shards uint32) {
+	counting := s.counting()
 	for i, id := range place.Drives {
-		if _, p := s.driveOf(id); p != nil && p.open() == nil {
+		drive, p := s.driveOf(id)
+		if p == nil {
+			continue
+		}
+		if drive == nil || p.open() == nil || !counting.Has(drive.Identity().Slot) || s.owes(place, i, drive.Identity().Drive) {
 			shards |= 1 << i
 		}
 	}
 	return shards
+}
+
+// counting gives the drives that count, by slot: those in-sync, or all if nothing is
+// known of that.
+func (s *Set) counting() quorum.Drives {
+	t, err := s.serving()
+	if err != nil {
+		return ^quorum.Drives(0)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.inSync
+}
+
+// owes tells whether the drive that has a shard file of a place took another's, and
+// is still being given that one's files.
+func (s *Set) owes(place layout.Place, shard int, drive layout.DriveID) bool {
+	return place.Kind == layout.PlaceFile && place.Drives[shard] != drive && s.healer.Owes(drive)
 }
 
 // inlineShard reads one inline shard from the drive that has it.
@@ -181,8 +206,12 @@ func (s *Set) report(place layout.Place, shard int, err error) {
 		healing{s}.Suspect(holder.Slot, err) // a matter of the whole drive
 		return
 	}
+	missing := errors.Is(err, layout.ErrNotFound)
+	if missing && holder.Slot >= 0 && !s.counting().Has(holder.Slot) {
+		return // the index that is being brought to it has the shard, or says that it owes it
+	}
 	s.healer.Damaged(heal.Damage{Place: place, Shard: shard, Err: err})
-	if errors.Is(err, layout.ErrNotFound) && holder.Heir && s.healer.Owes(holder.Drive) {
+	if missing && holder.Heir && s.healer.Owes(holder.Drive) {
 		return
 	}
 	f.Drive = holder.Path
@@ -333,11 +362,11 @@ func (s *Set) sources(place layout.Place) []stripe.Source {
 	return out
 }
 
-// readOptions has shards on drives that failed, or are slow beside the others,
-// asked last.
+// readOptions has shards on drives that failed, lack something, or are slow beside
+// the others, asked last.
 func (s *Set) readOptions(place layout.Place) *stripe.ReadOptions {
 	var slots [layout.MaxDrives]int
-	last, slow := s.givenUp(place), s.pace.Slow(time.Now())
+	last, slow := s.askedLast(place), s.pace.Slow(time.Now())
 	for i, id := range place.Drives {
 		slots[i] = -1
 		if drive, _ := s.driveOf(id); drive != nil {

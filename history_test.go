@@ -343,6 +343,7 @@ func TestEachKeyIsOneRegister(t *testing.T) {
 					answered += len(calls)
 				}
 				require.Greater(t, answered, 400, "%d did nothing", g.failed)
+				pass(time.Minute) // what drives lack of objects that were acknowledged is made
 				checkClean(t, s)
 				k.shut(t, s, "")
 			})

@@ -397,7 +397,7 @@ func (s *Set) restore(ctx context.Context, c *candidate, e *layout.Entry, a layo
 	if shard < 0 {
 		return nil
 	}
-	place := layout.Place{Kind: layout.PlaceFile, Data: a.Data, Parity: a.Parity, Drives: a.Drives, Size: a.Size}
+	place := placeOf(a)
 	h := layout.ShardHeader{
 		Deployment: s.deployment, Pool: s.opt.Pool, Set: s.opt.Set, Data: a.Data, Shard: shard, DataShards: a.DataShards(), Parity: int(a.Parity), Replace: true,
 	}
@@ -428,8 +428,8 @@ func (w *stepping) Write(p []byte) (int, error) {
 }
 
 // supply rebuilds the shard files that an entry added, where a drive should
-// have one and has not. What can not be put together was removed since, or is
-// damage that is known.
+// have one and has not. What can not be put together now is mended later, if anybody
+// uses it still.
 func (s *Set) supply(ctx context.Context, c *candidate, e *layout.Entry) error {
 	for _, a := range e.Adds {
 		if a.Inline || shardOf(a.Drives, c.name) < 0 {
@@ -439,11 +439,37 @@ func (s *Set) supply(ctx context.Context, c *candidate, e *layout.Entry) error {
 		if err == nil && !has {
 			err = s.restore(ctx, c, e, a)
 		}
-		if err != nil && !errors.Is(err, stripe.ErrTooFewShards) {
+		if errors.Is(err, stripe.ErrTooFewShards) {
+			s.healer.Damaged(heal.Damage{Place: placeOf(a), Shard: shardOf(a.Drives, c.name), Err: fmt.Errorf("%w: %w", layout.ErrNotFound, err)})
+		} else if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// owe notes the shard files that an entry added, where a drive should have one and
+// has not: it is needed now, and is brought them in the background.
+func (s *Set) owe(ctx context.Context, c *candidate, e *layout.Entry) error {
+	for _, a := range e.Adds {
+		if a.Inline || shardOf(a.Drives, c.name) < 0 {
+			continue
+		}
+		has, err := hasShard(ctx, c, nil, e.Position, a)
+		if err != nil {
+			return err
+		}
+		if !has {
+			s.healer.Damaged(heal.Damage{Place: placeOf(a), Shard: shardOf(a.Drives, c.name),
+				Err: fmt.Errorf("%w: the drive was away when the object was written", layout.ErrNotFound)})
+		}
+	}
+	return nil
+}
+
+// placeOf gives where the bytes of shard files lie.
+func placeOf(a layout.Add) layout.Place {
+	return layout.Place{Kind: layout.PlaceFile, Data: a.Data, Parity: a.Parity, Drives: a.Drives, Size: a.Size}
 }
 
 // nameShard finds in an entry what its bytes are for.

@@ -15,6 +15,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -508,6 +509,123 @@ func TestWhatIsDeletedMeanwhileIsNotBroughtBack(t *testing.T) {
 		for drive := range 4 {
 			require.Empty(t, s.shardFiles(t, drive))
 		}
+		c.whole()
+	})
+}
+
+// What can not be mended, because too few drives are there, is mended as soon as
+// enough are, though nobody reads it.
+//
+// Kills: a healer that tries again by the clock alone.
+func TestWhatCouldNotBeMendedIsWhenADriveReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(4)
+		c := s.open(t)
+		require.NoError(t, c.put(t.Context(), "k", bytesOf(7, 300_000)))
+		time.Sleep(time.Second) // virtual
+		s.gone([]int{2}, true)
+		c.eventually("away", func(h driveset.Health) bool { return h.Degraded })
+		for _, drive := range []int{0, 1} {
+			s.harm(t, drive, s.shardFiles(t, drive)[0], harms["gone"], nil)
+		}
+		_, err := c.get(t.Context(), "k")
+		require.ErrorIs(t, err, driveset.ErrDamaged)
+		time.Sleep(time.Minute) // virtual: it was tried in vain
+		require.Empty(t, s.shardFiles(t, 0))
+		s.gone([]int{2}, false)
+		c.eventually("back", allInSync)
+		time.Sleep(10 * time.Second) // virtual
+		require.Len(t, s.shardFiles(t, 0), 1)
+		require.Len(t, s.shardFiles(t, 1), 1)
+		c.whole()
+	})
+}
+
+// Somebody reads what another is mending, and the other is called off.
+//
+// Kills: taking the end of another's context for an answer.
+func TestMendingIsTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(4)
+		c := s.open(t)
+		require.NoError(t, c.put(t.Context(), "k", bytesOf(7, 300_000)))
+		time.Sleep(time.Minute) // virtual: it was counted
+		gate := faultfs.NewGate()
+		t.Cleanup(gate.Open)
+		s.harm(t, 0, s.shardFiles(t, 0)[0], harms["gone"], nil)
+		s.faults[0].Add(faultfs.Rule{Kinds: []op.Kind{op.Create}, Path: ".tmp", Times: 1, Do: faultfs.Stall(gate)})
+		ctx, cancel := context.WithCancel(t.Context())
+		healed := make(chan error)
+		go func() {
+			_, err := c.set.Heal(ctx, nil)
+			healed <- err
+		}()
+		<-gate.Entered()
+		_, err := c.get(t.Context(), "k")
+		require.NoError(t, err)
+		time.Sleep(2 * time.Second) // virtual: the queue waits
+		cancel()
+		gate.Open()
+		require.ErrorIs(t, <-healed, context.Canceled)
+		time.Sleep(10 * time.Second) // virtual
+		require.Len(t, s.shardFiles(t, 0), 1)
+		c.whole()
+	})
+}
+
+// An object was laid out over a drive that failed before it was acknowledged. Then
+// others fail, so that the set is opened again with that drive before it could learn.
+//
+// Kills: an opening that gives a drive the log and forgets the shards of its entries.
+func TestADriveThatIsNeededIsBroughtItsShards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(4)
+		c := s.open(t)
+		require.NoError(t, c.put(t.Context(), "before", bytesOf(1, 300_000)))
+		time.Sleep(time.Minute) // virtual: it was counted
+		s.faults[0].Add(faultfs.Rule{Kinds: []op.Kind{op.Create}, Path: "/shards/", Times: 1, Do: func(call *vfs.Call, next func() error) error {
+			s.gone([]int{0}, true)
+			return faultfs.Fail(syscall.EIO)(call, next)
+		}})
+		require.NoError(t, c.put(t.Context(), "k", bytesOf(2, 300_000)))
+		require.NoError(t, c.put(t.Context(), "after", bytesOf(3, 3000)))
+		time.Sleep(5 * time.Second) // virtual: all of that is stable
+		s.gone([]int{2}, true)
+		c.eventually("not serving", func(h driveset.Health) bool { return h.Mode != driveset.Serving })
+		s.gone([]int{0}, false)
+		c.eventually("serving", func(h driveset.Health) bool { return h.Mode == driveset.Serving })
+		s.gone([]int{2}, false)
+		c.eventually("all in-sync", allInSync)
+		time.Sleep(10 * time.Second) // virtual
+		require.Len(t, s.shardFiles(t, 0), 2)
+		c.whole()
+	})
+}
+
+// A drive learns of an object when too few of its shards can be read; later they can.
+//
+// Kills: a drive that learns, and takes what can not be put together now for gone.
+func TestADriveThatLearnsIsBroughtItsShardsLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(4)
+		c := s.open(t)
+		s.faults[0].Add(faultfs.Rule{Kinds: []op.Kind{op.Create}, Path: "/shards/", Times: 1, Do: func(call *vfs.Call, next func() error) error {
+			s.gone([]int{0}, true)
+			return faultfs.Fail(syscall.EIO)(call, next)
+		}})
+		require.NoError(t, c.put(t.Context(), "k", bytesOf(2, 300_000)))
+		var rules []*faultfs.Handle
+		for _, drive := range []int{1, 2} {
+			rules = append(rules, s.faults[drive].Add(faultfs.Rule{Kinds: []op.Kind{op.ReadAt}, Path: "/shards/", Do: faultfs.Fail(syscall.EIO)}))
+		}
+		s.gone([]int{0}, false)
+		c.eventually("all in-sync", allInSync)
+		require.Empty(t, s.shardFiles(t, 0))
+		for _, rule := range rules {
+			rule.Stop()
+		}
+		time.Sleep(time.Minute) // virtual
+		require.Len(t, s.shardFiles(t, 0), 1)
 		c.whole()
 	})
 }

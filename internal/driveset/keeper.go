@@ -105,7 +105,10 @@ func (s *Set) decided(t *tenure) {
 	for _, p := range s.places {
 		p.mu.Lock()
 		if p.drive != nil && t.inSync.Has(p.id.Slot) && names[p.id.Slot].Drive == p.id.Drive && !p.fenced {
-			p.untold = p.untold || p.status != InSync
+			if p.status != InSync {
+				p.untold = true
+				s.healer.Returned()
+			}
 			p.counted, p.ready = true, false
 			p.become(InSync, nil, s.now())
 		}

@@ -155,6 +155,15 @@ func (o *opening) bringBehind(ctx context.Context, c *candidate) error {
 	if err := undoTo(ctx, c, keep); err != nil {
 		return err
 	}
+	kept, err := readLog(ctx, c, c.held.Stable.Position+1, min(keep, o.v.Stable))
+	if err != nil {
+		return err
+	}
+	for i := range kept {
+		if err := o.set.owe(ctx, c, &kept[i]); err != nil {
+			return err
+		}
+	}
 	return o.catchUp(ctx, c, keep, o.v.End)
 }
 
@@ -242,6 +251,14 @@ func (o *opening) catchUp(ctx context.Context, c *candidate, from, to layout.Pos
 		entries, err := o.set.fetch(ctx, source.place, source.drive, c.name, from+1, to)
 		if err != nil {
 			return err
+		}
+		for _, e := range entries {
+			if e.Position > o.v.Stable {
+				break // it was given its shard files before
+			}
+			if err := o.set.owe(ctx, c, e); err != nil {
+				return err
+			}
 		}
 		if err := c.drive.Apply(ctx, c.promise, layout.Batch{Entries: entries, Reserve: true}); err != nil {
 			return err

@@ -271,8 +271,8 @@ func (t *tenure) lacking(e *pending) {
 			if slot < 0 || !t.inSync.Has(slot) || e.holders.Has(slot) {
 				continue
 			}
-			t.set.healer.Damaged(heal.Damage{Shard: shard, Err: fmt.Errorf("%w: it could not be written with its object", layout.ErrNotFound),
-				Place: layout.Place{Kind: layout.PlaceFile, Data: a.Data, Parity: a.Parity, Drives: a.Drives, Size: a.Size}})
+			t.set.healer.Damaged(heal.Damage{Place: placeOf(*a), Shard: shard,
+				Err: fmt.Errorf("%w: it could not be written with its object", layout.ErrNotFound)})
 		}
 	}
 }

@@ -14,8 +14,9 @@ import (
 const (
 	queueLimit = 1024
 	knownLimit = 100_000
-	retryEvery = 10 * time.Minute
 	queueLook  = time.Second
+	firstRetry = time.Second // of what could not be mended, and from there on twice as long
+	lastRetry  = 10 * time.Minute
 )
 
 // shardID names a shard.
@@ -29,7 +30,8 @@ func (d *Damage) id() shardID { return shardID{d.Place.Data, d.Shard} }
 // queue is shards that reads found wanting, each once. What could not be mended
 // stays known, and is tried again.
 type queue struct {
-	wake chan struct{} // a token: there may be something to do
+	wake  chan struct{} // a token: there may be something to do
+	retry chan struct{} // a token: what could not be mended may be now
 
 	mu      sync.Mutex // guards what follows; never locked across I/O
 	waiting []Damage
@@ -42,6 +44,7 @@ type queue struct {
 type mending struct {
 	done chan struct{}
 	err  error    // set before done is closed, as is what follows
+	left bool     // who mended it was called off
 	told *Finding // nil: nothing that anybody has to know
 }
 
@@ -49,26 +52,47 @@ type mending struct {
 type wound struct {
 	place layout.Place
 	bad   uint32 // shards, as bits
+	told  uint32 // those of them that were tried in vain, which was told
 	slot  layout.Slot
 	at    layout.Position
+	pause time.Duration // from one try to the next
+	due   time.Time
 }
 
 func (q *queue) init() {
-	q.wake = make(chan struct{}, 1)
+	q.wake, q.retry = make(chan struct{}, 1), make(chan struct{}, 1)
 	q.in, q.busy, q.known = map[shardID]bool{}, map[shardID]*mending{}, map[layout.DataID]wound{}
 }
 
-// add puts damage into the queue, if it is not there and there is room.
+// add puts damage into the queue, if it is not there and there is room; else it is
+// tried like what could not be mended.
 func (q *queue) add(d Damage) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if id := d.id(); len(q.waiting) < queueLimit && !q.in[id] {
+	switch id := d.id(); {
+	case q.in[id]:
+	case len(q.waiting) >= queueLimit:
+		if w, known := q.known[d.Place.Data]; known || len(q.known) < knownLimit {
+			w.place, w.bad = d.Place, w.bad|1<<d.Shard
+			q.known[d.Place.Data] = w
+		}
+	default:
 		q.waiting, q.in[id] = append(q.waiting, d), true
 		select {
 		case q.wake <- struct{}{}:
 		default:
 		}
 	}
+}
+
+// begin has a shard mended by m, or gives who mends it already.
+func (q *queue) begin(id shardID, m *mending) (other *mending) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if other = q.busy[id]; other == nil {
+		q.busy[id] = m
+	}
+	return other
 }
 
 func (q *queue) take() (Damage, bool) {
@@ -83,66 +107,86 @@ func (q *queue) take() (Damage, bool) {
 	return d, true
 }
 
-// again puts what could not be mended into the queue once more.
-func (q *queue) again() {
+// again puts what could not be mended into the queue once more: what is due, or all.
+func (q *queue) again(all bool, now time.Time) {
 	q.mu.Lock()
-	all := make([]Damage, 0, min(len(q.known), queueLimit))
+	var ready []Damage
 	for _, w := range q.known {
+		if len(ready) >= queueLimit {
+			break
+		}
+		if !all && now.Before(w.due) {
+			continue
+		}
 		for i := range w.place.Drives {
-			if w.bad>>i&1 == 1 && len(all) < queueLimit {
-				all = append(all, Damage{Place: w.place, Shard: i, Slot: w.slot, At: w.at})
+			if w.bad>>i&1 == 1 {
+				ready = append(ready, Damage{Place: w.place, Shard: i, Slot: w.slot, At: w.at})
 			}
 		}
 	}
 	q.mu.Unlock()
-	for _, d := range all {
+	for _, d := range ready {
 		q.add(d)
 	}
 }
 
-// outcome keeps or forgets what is known of a shard.
-func (q *queue) outcome(d *Damage, err error) {
+// outcome keeps or forgets what is known of a shard, and tells whether it is news.
+func (q *queue) outcome(d *Damage, err error, now time.Time) (news bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	w, known := q.known[d.Place.Data]
 	switch {
 	case errors.Is(err, ErrNobody):
 		delete(q.known, d.Place.Data)
-		return
+		return false
 	case err != nil:
-		if !known && len(q.known) >= knownLimit {
-			return
+		if news = w.told>>d.Shard&1 == 0; !known && len(q.known) >= knownLimit {
+			return news
 		}
-		w.place, w.bad = d.Place, w.bad|1<<d.Shard
+		w.place, w.bad, w.told = d.Place, w.bad|1<<d.Shard, w.told|1<<d.Shard
 		if d.Slot != nil {
 			w.slot, w.at = d.Slot, d.At
 		}
+		if w.pause = min(2*w.pause, lastRetry); news {
+			w.pause = firstRetry
+		}
+		w.due = now.Add(w.pause)
 	case !known:
-		return
+		return true
 	default:
-		w.bad &^= 1 << d.Shard
+		news, w.bad, w.told = true, w.bad&^(1<<d.Shard), w.told&^(1<<d.Shard)
 	}
 	if w.bad == 0 {
 		delete(q.known, d.Place.Data)
-		return
+		return news
 	}
 	q.known[d.Place.Data] = w
+	return news
 }
 
 // Damaged tells of a shard that a read found missing or damaged. It never blocks.
 func (h *Healer) Damaged(d Damage) { h.queue.add(d) }
 
+// Returned tells that a drive is there that was not: what could not be mended is tried
+// again. It never blocks.
+func (h *Healer) Returned() {
+	select {
+	case h.queue.retry <- struct{}{}:
+	default:
+	}
+}
+
 // mendQueued mends what reads found.
 func (h *Healer) mendQueued(ctx context.Context) {
-	retry, look := time.NewTicker(retryEvery), time.NewTicker(queueLook)
-	defer retry.Stop()
+	look := time.NewTicker(queueLook)
 	defer look.Stop()
 	for {
 		select {
 		case <-h.queue.wake:
-		case <-look.C: // what waits until work may be done
-		case <-retry.C:
-			h.queue.again()
+		case <-look.C: // also for what waits until work may be done
+			h.queue.again(false, h.opt.Now())
+		case <-h.queue.retry:
+			h.queue.again(true, h.opt.Now())
 		case <-ctx.Done():
 			return
 		}
@@ -156,40 +200,38 @@ func (h *Healer) mendQueued(ctx context.Context) {
 	}
 }
 
-// mend mends one shard, or waits for who does, and tells Found, and also, what came
-// of it. A shard that nobody uses needs no mending.
+// mend mends one shard, or waits for who does, and tells Found, if it is news, and
+// also, what came of it. A shard that nobody uses needs no mending.
 func (h *Healer) mend(ctx context.Context, d Damage, also func(Finding)) error {
 	q := &h.queue
-	q.mu.Lock()
-	if m := q.busy[d.id()]; m != nil {
-		q.mu.Unlock()
+	m := &mending{done: make(chan struct{})}
+	for other := q.begin(d.id(), m); other != nil; other = q.begin(d.id(), m) {
 		select {
-		case <-m.done:
-			if m.told != nil {
-				also(*m.told)
-			}
-			return m.err
+		case <-other.done:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+		if other.left {
+			continue // it is for somebody else now
+		}
+		if other.told != nil {
+			also(*other.told)
+		}
+		return other.err
 	}
-	m := &mending{done: make(chan struct{})}
-	q.busy[d.id()] = m
-	q.mu.Unlock()
-
 	err := h.set.Mend(ctx, d)
-	if ctx.Err() == nil {
-		q.outcome(&d, err)
-	}
+	news := ctx.Err() == nil && q.outcome(&d, err, h.opt.Now())
 	if errors.Is(err, ErrNobody) {
 		err = nil
 	} else if ctx.Err() == nil && (err != nil || !h.owed(&d)) {
 		f := h.outcome(&d, err)
 		m.told = &f
-		h.opt.Found(f)
+		if news {
+			h.opt.Found(f)
+		}
 		also(f)
 	}
-	m.err = err
+	m.err, m.left = err, err != nil && ctx.Err() != nil
 	q.mu.Lock()
 	delete(q.busy, d.id())
 	q.mu.Unlock()

@@ -448,25 +448,6 @@ func (s *Set) supply(ctx context.Context, c *candidate, e *layout.Entry) error {
 	return nil
 }
 
-// owe notes the shard files that an entry added, where a drive should have one and
-// has not: it is needed now, and is brought them in the background.
-func (s *Set) owe(ctx context.Context, c *candidate, e *layout.Entry) error {
-	for _, a := range e.Adds {
-		if a.Inline || shardOf(a.Drives, c.name) < 0 {
-			continue
-		}
-		has, err := hasShard(ctx, c, nil, e.Position, a)
-		if err != nil {
-			return err
-		}
-		if !has {
-			s.healer.Damaged(heal.Damage{Place: placeOf(a), Shard: shardOf(a.Drives, c.name),
-				Err: fmt.Errorf("%w: the drive was away when the object was written", layout.ErrNotFound)})
-		}
-	}
-	return nil
-}
-
 // placeOf gives where the bytes of shard files lie.
 func placeOf(a layout.Add) layout.Place {
 	return layout.Place{Kind: layout.PlaceFile, Data: a.Data, Parity: a.Parity, Drives: a.Drives, Size: a.Size}

@@ -145,7 +145,9 @@ func (o *opening) markAt(p layout.Position) (layout.Mark, error) {
 }
 
 // bringBehind undoes what a drive has above its own stable mark and the set's
-// log has not, and takes the log from there.
+// log has not, and takes the log from there. Shard files that it lacks below the set's
+// stable mark are made: it was away, but what was on its way when it left was laid out
+// over it, too.
 func (o *opening) bringBehind(ctx context.Context, c *candidate) error {
 	source := o.at(o.v.Source)
 	keep, err := agreement(ctx, source.place, source.drive, c, o.v.End)
@@ -160,7 +162,7 @@ func (o *opening) bringBehind(ctx context.Context, c *candidate) error {
 		return err
 	}
 	for i := range kept {
-		if err := o.set.owe(ctx, c, &kept[i]); err != nil {
+		if err := o.set.supply(ctx, c, &kept[i]); err != nil {
 			return err
 		}
 	}
@@ -256,7 +258,7 @@ func (o *opening) catchUp(ctx context.Context, c *candidate, from, to layout.Pos
 			if e.Position > o.v.Stable {
 				break // it was given its shard files before
 			}
-			if err := o.set.owe(ctx, c, e); err != nil {
+			if err := o.set.supply(ctx, c, e); err != nil {
 				return err
 			}
 		}

@@ -295,8 +295,17 @@ func (s *Store) compute(ctx context.Context, from Source, o *CopyOptions) (compu
 	if _, err := io.Copy(io.Discard, body); err != nil {
 		return computed{}, err
 	}
-	sums, err := body.verify(d)
-	return computed{bucket: obj.b.id, of: v.Version, epoch: v.Epoch, size: v.Size, sums: sums}, err
+	read, err := body.verify(d)
+	return computed{bucket: obj.b.id, of: v.Version, epoch: v.Epoch, size: v.Size, sums: o.kept(v, read)}, err
+}
+
+// kept adds to what was computed what the copy keeps of its source: the checksums, where
+// none are asked for.
+func (o *CopyOptions) kept(v *version, read sumsOfBody) sumsOfBody {
+	if o.Checksum == nil || len(o.Checksum.Algorithms) == 0 {
+		read.checksums = sums(v.Checksums)
+	}
+	return read
 }
 
 // carry brings the bytes of the source to the set that the copy is to be in, and
@@ -335,7 +344,7 @@ func (s *Store) carry(ctx context.Context, from Source, bucketName, key string, 
 		return computed{}, err
 	}
 	if d.md5 || d.checksum != nil {
-		sums = read
+		sums = o.kept(v, read)
 	}
 	return computed{bucket: obj.b.id, of: v.Version, epoch: v.Epoch, size: v.Size, sums: sums, moved: staged}, nil
 }

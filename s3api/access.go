@@ -421,7 +421,12 @@ func (c *conditions) values(key string) []string {
 	case "s3:object-lock-mode", "s3:object-lock-retain-until-date", "s3:object-lock-remaining-retention-days", "s3:object-lock-legal-hold":
 		return c.requestLock(name)
 	case "s3:locationconstraint":
-		return optional(c.opt.Region)
+		region := cmp.Or(c.opt.Region, DefaultRegion)
+		if c.operation.Name == "CreateBucket" {
+			wanted, err := c.location()
+			region, c.err = wanted, cmp.Or(c.err, err)
+		}
+		return optional(region)
 	}
 	return c.request().Values(key)
 }
@@ -429,7 +434,7 @@ func (c *conditions) values(key string) []string {
 func (c *conditions) request() *facts.Request {
 	if c.facts == nil {
 		c.facts = &facts.Request{
-			Raw: c.r, Header: c.Header, Query: c.query, Trusted: c.opt.TrustedProxies, Now: c.opt.Clock(), Region: c.opt.Region,
+			Raw: c.r, Header: c.Header, Query: c.query, Trusted: c.opt.TrustedProxies, Now: c.opt.Clock(), Region: cmp.Or(c.opt.Region, DefaultRegion),
 			Anonymous: c.Anonymous, ID: c.Identity.ID, Account: c.Identity.Account, ARN: c.Identity.ARN,
 			Version: c.Version, InQuery: c.By == ByQuery, InForm: c.By == ByForm, Age: c.Age,
 		}

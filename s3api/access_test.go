@@ -496,3 +496,17 @@ func TestAChangeCountsForEverybodyAtOnce(t *testing.T) {
 	stop()
 	others.Wait()
 }
+
+// A policy that says where buckets may be made is asked about what the request says.
+func TestWhereBucketsMayBeMade(t *testing.T) {
+	here := parsePolicy(t, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},
+		{"Effect":"Deny","Action":"s3:CreateBucket","Resource":"*","Condition":{"StringNotEquals":{"s3:LocationConstraint":"eu-central-1"}}}]}`)
+	keys, err := s3api.NewCredentials(s3api.Credential{AccessKey: fullKey, SecretKey: canary, Policies: []*policy.Document{here}})
+	require.NoError(t, err)
+	h := newHarness(t, func(o *s3api.Options) { o.Authenticator, o.Authorizer = s3api.NewSigV4(keys, ""), keys }, nil)
+	body := "<CreateBucketConfiguration><LocationConstraint>%s</LocationConstraint></CreateBucketConfiguration>"
+	require.Equal(t, "AccessDenied", h.do(request{method: "PUT", path: "/first"}).code)
+	require.Equal(t, "AccessDenied", h.do(request{method: "PUT", path: "/first", body: fmt.Sprintf(body, "eu-west-1")}).code)
+	require.Equal(t, "MalformedXML", h.do(request{method: "PUT", path: "/first", body: "<x/>"}).code)
+	h.ok(request{method: "PUT", path: "/first", body: fmt.Sprintf(body, "eu-central-1")})
+}

@@ -89,7 +89,7 @@ func (c *call) createBucket() error {
 		ObjectLock: locked, Owner: c.Identity.ID, Region: region, Documents: documents,
 	})
 	if errors.Is(err, sherd.ErrBucketExists) {
-		err = c.createdBefore(&info, documents)
+		err = c.createdBefore(&info, region, documents)
 	}
 	if err != nil {
 		return err
@@ -129,11 +129,11 @@ func (c *call) newBucketAccess() (map[string][]byte, error) {
 
 // createdBefore answers for a bucket that is there. In one region creating one's own
 // again succeeds, if it would be the same.
-func (c *call) createdBefore(info *sherd.BucketInfo, documents map[string][]byte) error {
+func (c *call) createdBefore(info *sherd.BucketInfo, region string, documents map[string][]byte) error {
 	switch {
 	case !c.owns(info.Owner):
 		return fail("BucketAlreadyExists").with("BucketName", c.bucket)
-	case c.opt.Region != DefaultRegion:
+	case region != DefaultRegion || c.regionOf(*info) != region:
 		return fail("BucketAlreadyOwnedByYou").with("BucketName", c.bucket)
 	}
 	bucket, err := c.thisAccess()
@@ -164,20 +164,24 @@ func (c *call) flag(name string) (bool, error) {
 	}
 }
 
-// location reads the optional body of CreateBucket.
+// location reads the optional body of CreateBucket: the region.
 func (c *call) location() (string, error) {
+	own := cmp.Or(c.opt.Region, DefaultRegion)
+	var body wire.CreateBucketConfiguration
 	data, err := c.small()
-	if err != nil || len(data) == 0 {
-		return c.opt.Region, err
+	if err == nil && len(data) > 0 {
+		err = c.decodeXML(data, &body)
 	}
-	var wanted wire.CreateBucketConfiguration
-	if err := c.decodeXML(data, &wanted); err != nil {
-		return "", err
+	switch wanted := body.LocationConstraint; {
+	case err != nil || wanted == "" || wanted == own:
+		return own, err
+	case c.opt.Region != "":
+		return "", fail("IllegalLocationConstraintException").with("LocationConstraint", wanted)
+	case len(wanted) > 64 || strings.Trim(wanted, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "":
+		return "", fail("InvalidLocationConstraint").with("LocationConstraint", wanted)
+	default:
+		return wanted, nil
 	}
-	if wanted.LocationConstraint != "" && wanted.LocationConstraint != c.opt.Region {
-		return "", fail("IllegalLocationConstraintException").with("LocationConstraint", wanted.LocationConstraint)
-	}
-	return c.opt.Region, nil
 }
 
 func (c *call) headBucket() error {
@@ -247,10 +251,7 @@ func (c *call) putBucketVersioning() error {
 
 // regionOf is the region that clients are told of a bucket.
 func (c *call) regionOf(info sherd.BucketInfo) string {
-	if info.Region == "" {
-		return c.opt.Region
-	}
-	return info.Region
+	return cmp.Or(info.Region, c.opt.Region, DefaultRegion)
 }
 
 // empty answers without a body.

@@ -38,7 +38,8 @@ func (c *call) copyObject() error {
 		options.Checksum = &sherd.ChecksumRequest{Algorithms: []sherd.ChecksumAlgorithm{algorithm}}
 	}
 	itself := c.source.Bucket == c.bucket && c.source.Key == c.key && c.source.VersionID == ""
-	if itself && !options.ReplaceMetadata && !options.ReplaceTags && options.Encryption == nil && c.Header.Get("X-Amz-Storage-Class") == "" && options.Checksum == nil {
+	decrypts := c.Header.Get("X-Amz-Copy-Source-Server-Side-Encryption-Customer-Algorithm") != ""
+	if itself && !options.ReplaceMetadata && !options.ReplaceTags && options.Encryption == nil && !decrypts && c.Header.Get("X-Amz-Storage-Class") == "" && options.Checksum == nil {
 		return fail("InvalidRequest").saying("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
 	source, key, err := c.copySource()
@@ -48,6 +49,9 @@ func (c *call) copyObject() error {
 	found, err := c.checkSource(key)
 	if err != nil {
 		return err
+	}
+	if options.Checksum == nil {
+		options.Checksum = ofWhole(found.Checksums)
 	}
 	c.keepEncryption(options, &source, &found)
 	info, err := c.store.Copy(c.ctx(), source, c.bucket, c.key, options)
@@ -61,6 +65,21 @@ func (c *call) copyObject() error {
 		XMLName: xml.Name{Local: "CopyObjectResult"}, Namespace: wire.Namespace, LastModified: wire.Stamp(info.Modified),
 		ETag: wire.Quote(info.ETag), Sums: sumsOf(info.Checksums),
 	})
+}
+
+// ofWhole asks for checksums of all bytes in the place of those over the checksums of
+// parts: a copy was not made of parts. Nil where there are none of these.
+func ofWhole(of []sherd.Checksum) *sherd.ChecksumRequest {
+	request := &sherd.ChecksumRequest{}
+	for _, sum := range of {
+		if sum.Type == sherd.Composite {
+			request.Algorithms = append(request.Algorithms, sum.Algorithm)
+		}
+	}
+	if request.Algorithms == nil {
+		return nil
+	}
+	return request
 }
 
 // checkSource finds the source, and keeps to the size of what one CopyObject copies and

@@ -8,6 +8,8 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/json"
+	"hash/crc32"
+	"io"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -378,15 +380,19 @@ func manners() map[string]manner {
 func TestCopyBetweenEncryptions(t *testing.T) {
 	h := newHarness(t, withKeys(t), nil)
 	body := strings.Repeat("0123456789", 7_000)
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	_, _ = io.WriteString(sum, body)
+	crc := base64.StdEncoding.EncodeToString(sum.Sum(nil))
 	for from, source := range manners() {
-		h.ok(request{method: "PUT", path: "/bucket/from", body: body, header: joint(source.write, headers("X-Amz-Meta-A", "b"))})
+		h.ok(request{method: "PUT", path: "/bucket/from", body: body, header: joint(source.write, headers("X-Amz-Meta-A", "b", "X-Amz-Checksum-Crc32c", crc))})
 		for to, target := range manners() {
 			title := from + " to " + to
 			copying := headers("X-Amz-Copy-Source", "/bucket/from")
 			a := h.ok(request{method: "PUT", path: "/bucket/to", header: joint(copying, source.source, target.write)})
 			require.Equal(t, target.value, a.header.Get(target.header), title)
-			a = h.ok(request{method: "GET", path: "/bucket/to", header: target.read})
+			a = h.ok(request{method: "GET", path: "/bucket/to", header: joint(target.read, headers("X-Amz-Checksum-Mode", "ENABLED"))})
 			require.True(t, a.body == body, title)
+			require.Equal(t, crc, a.header.Get("X-Amz-Checksum-Crc32c"), title)
 			require.Equal(t, []string{target.value, "b"}, append(of(a, target.header), a.header["x-amz-meta-a"]...), title)
 
 			id := begin(h, "big", target.write)
@@ -433,6 +439,9 @@ func TestCopyOntoItselfChangesTheEncryption(t *testing.T) {
 		require.Equal(t, "body", h.ok(request{method: "GET", path: "/bucket/a", header: m.read}).body)
 		before = m.source
 	}
+	h.ok(request{method: "PUT", path: "/bucket/a", header: joint(itself, manners()["A"].write)})
+	h.ok(request{method: "PUT", path: "/bucket/a", header: joint(itself, manners()["A"].source)})
+	require.Equal(t, "body", h.ok(request{method: "GET", path: "/bucket/a"}).body, "decrypted in its place")
 }
 
 // A copy in the same way has the bytes of its source, and the parts.

@@ -109,6 +109,7 @@ var table = map[string]answer{
 	"BucketNotEmpty":                                 {http.StatusConflict, "The bucket you tried to delete is not empty"},
 	"EntityTooLarge":                                 {http.StatusBadRequest, "Your proposed upload exceeds the maximum allowed object size."},
 	"EntityTooSmall":                                 {http.StatusBadRequest, "Your proposed upload is smaller than the minimum allowed object size."},
+	"InvalidLocationConstraint":                      {http.StatusBadRequest, "The specified location constraint is not valid."},
 	"IllegalLocationConstraintException":             {http.StatusBadRequest, "The specified location constraint is not that of this endpoint."},
 	"IncompleteBody":                                 {http.StatusBadRequest, "You did not provide the number of bytes specified by the Content-Length HTTP header."},
 	"InsufficientStorage":                            {http.StatusInsufficientStorage, "There is no space left to store this."},

@@ -387,7 +387,8 @@ type Options struct {
 	// the host "photos.s3.example.org" means the bucket photos. Any other host
 	// means what its path says. None: buckets are named by paths alone.
 	Domains []string
-	// Region is what clients are told that buckets are in. "": DefaultRegion.
+	// Region is the one that buckets are in. "": that which clients name when they
+	// make one, DefaultRegion where they name none.
 	Region string
 	// Limits of a request; what is 0 has its default.
 	Limits Limits
@@ -483,7 +484,6 @@ func (o *Options) fill(store Store) (*Options, error) {
 	if filled.Logger == nil {
 		filled.Logger = slog.New(slog.DiscardHandler)
 	}
-	filled.Region = cmp.Or(filled.Region, DefaultRegion)
 	l := &filled.Limits
 	if min(int64(l.Headers), l.XMLBytes, int64(l.XMLElements), int64(l.DeleteKeys), l.PutBytes, l.Metadata) < 0 {
 		errs = append(errs, errors.New("s3api: a limit is negative"))

@@ -457,3 +457,21 @@ func TestBucketsElsewhere(t *testing.T) {
 	require.Contains(t, h.get("/other?location").body, ">eu-north-1<")
 	require.Equal(t, "MalformedXML", h.do(request{method: "PUT", path: "/third", body: "<x/>"}).code)
 }
+
+// A handler without a region of its own has buckets wherever those who make them say.
+func TestBucketsWhereTheirMakersSay(t *testing.T) {
+	h := newHarness(t, nil, nil)
+	body := "<CreateBucketConfiguration><LocationConstraint>%s</LocationConstraint></CreateBucketConfiguration>"
+	h.ok(request{method: "PUT", path: "/frankfurt", body: fmt.Sprintf(body, "eu-central-1")})
+	require.Contains(t, h.get("/frankfurt?location").body, ">eu-central-1<")
+	require.Equal(t, "eu-central-1", h.ok(request{method: "HEAD", path: "/frankfurt"}).header.Get("X-Amz-Bucket-Region"))
+	require.Equal(t, "BucketAlreadyOwnedByYou", h.do(request{method: "PUT", path: "/frankfurt", body: fmt.Sprintf(body, "eu-central-1")}).code)
+	require.Equal(t, "BucketAlreadyOwnedByYou", h.do(request{method: "PUT", path: "/frankfurt"}).code)
+	require.Equal(t, "BucketAlreadyOwnedByYou", h.do(request{method: "PUT", path: "/bucket", body: fmt.Sprintf(body, "eu-central-1")}).code)
+	h.ok(request{method: "PUT", path: "/bucket", body: fmt.Sprintf(body, "us-east-1")})
+	for _, wrong := range []string{"a b", "ü", "eu/1", strings.Repeat("x", 65)} {
+		require.Equal(t, "InvalidLocationConstraint", h.do(request{method: "PUT", path: "/wrong", body: fmt.Sprintf(body, wrong)}).code, wrong)
+	}
+	require.Contains(t, h.get("/?bucket-region=eu-central-1").body, "<Name>frankfurt</Name>")
+	require.NotContains(t, h.get("/?bucket-region=eu-central-1").body, "<Name>bucket</Name>")
+}

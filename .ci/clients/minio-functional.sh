@@ -4,7 +4,8 @@
 # do not pass must be the ones in minio-functional.expected, each in the way that
 # is said there: FAIL, or NA, which is what they call a request that is answered
 # with NotImplemented. So a test that begins to fail is seen, and one that begins
-# to pass must leave the list.
+# to pass must leave the list. Once over HTTP, and once over TLS, where the tests
+# of customers' keys run.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 module=$(go -C internal/conformance mod download -json github.com/minio/minio-go/v7 2>/dev/null |
@@ -18,18 +19,7 @@ mv "$work/minio-go/functional_tests.go" "$work/minio-go/functional/main.go"
 GOWORK=off go -C "$work/minio-go" build -tags mint -o "$work/functional" ./functional
 
 server_flags=(-ownership ObjectWriter) # they use access control lists
-start_server
-# They leave files where they run.
-mkdir "$work/run"
-status=0
-(cd "$work/run" && TMPDIR=$work SERVER_ENDPOINT=${endpoint#http://} ACCESS_KEY=$AWS_ACCESS_KEY_ID SECRET_KEY=$AWS_SECRET_ACCESS_KEY \
-	ENABLE_HTTPS=0 MINT_MODE=full RUN_ON_FAIL=1 \
-	timeout 900 "$work/functional") >"$work/functional.json" 2>"$work/functional.err" || status=$?
-if [ "$status" != 0 ]; then
-	tail -n 40 "$work/functional.err"
-	failures+=("the program ended with $status")
-fi
-python3 - "$work/functional.json" "$clients/minio-functional.expected" <<'END' || failures+=('not as minio-functional.expected says')
+cat >"$work/compare.py" <<'END'
 import collections, json, sys
 
 order = ["PASS", "NA", "FAIL"]
@@ -59,7 +49,29 @@ for name in sorted(worst.keys() | expected.keys()):
         wrong += 1
         print("minio-functional: FAILED: %s: %s, and %s was expected: %.600s" % (name, is_, should, said.get(name, "")))
 count = collections.Counter(worst.values())
-print("minio-functional: %d passed, %d failed, %d not applicable; %d not as expected" %
+print("minio-functional over " + sys.argv[3] + ": %d passed, %d failed, %d not applicable; %d not as expected" %
       (count["PASS"], count["FAIL"], count["NA"], wrong))
 sys.exit(1 if wrong or not count["PASS"] else 0)
 END
+
+# functional [tls]
+functional() {
+	local status=0 secure=0
+	start_server "$@"
+	[ -z "${1:-}" ] || secure=1
+	mkdir "$work/run" # they leave files where they run
+	(cd "$work/run" && TMPDIR=$work SERVER_ENDPOINT=${endpoint#*://} ACCESS_KEY=$AWS_ACCESS_KEY_ID SECRET_KEY=$AWS_SECRET_ACCESS_KEY \
+		SSL_CERT_FILE=${1:+$work/cert.pem} ENABLE_HTTPS=$secure MINT_MODE=full RUN_ON_FAIL=1 \
+		timeout 900 "$work/functional") >"$work/functional.json" 2>"$work/functional.err" || status=$?
+	stop_server
+	rm -rf "$work/run"
+	if [ "$status" != 0 ]; then
+		tail -n 40 "$work/functional.err"
+		failures+=("the program ended with $status ${1:-}")
+	fi
+	python3 "$work/compare.py" "$work/functional.json" "$clients/minio-functional.expected" "${1:-http}" ||
+		failures+=("not as minio-functional.expected says ${1:-}")
+}
+
+functional
+functional tls

@@ -64,7 +64,7 @@ func parseConfig(args []string, getenv func(string) string, stderr io.Writer) (c
 	f.SetOutput(io.Discard) // errors are returned; help is written below
 	f.StringVar(&c.address, "address", "127.0.0.1:9000", "`host:port` to listen on; :9000 is every interface")
 	f.StringVar(&c.admin, "admin", "", "`host:port` of the loopback for a page about drives, work and damage, as 127.0.0.1:9001 (default none)")
-	f.StringVar(&c.region, "region", "us-east-1", "`region` that requests are signed for")
+	f.StringVar(&c.region, "region", "", "`region` of all buckets, that requests must be signed for (default any: us-east-1 where a client that makes a bucket names none)")
 	f.Func("domain", "host `name` below which hosts name buckets, as photos.s3.example.org does below s3.example.org; may be given several times", func(name string) error {
 		c.domains = append(c.domains, strings.ToLower(name))
 		return nil
@@ -202,7 +202,7 @@ func (c *config) validate() error {
 	if (c.tlsCert == "") != (c.tlsKey == "") {
 		errs = append(errs, errors.New("-tls-cert and -tls-key belong together: one of them is missing"))
 	}
-	if c.region == "" || strings.Trim(c.region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+	if strings.Trim(c.region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		errs = append(errs, fmt.Errorf("-region %q: lower case letters, digits and hyphens", c.region))
 	}
 	if c.logFormat != "auto" && c.logFormat != "text" && c.logFormat != "json" {

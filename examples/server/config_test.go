@@ -113,7 +113,7 @@ func TestBadCommandLines(t *testing.T) {
 }
 
 func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
-	_, err := parseConfig([]string{"-region", "", "-address", "x", "-tls-cert", "y"}, env(), io.Discard)
+	_, err := parseConfig([]string{"-region", "a b", "-address", "x", "-tls-cert", "y"}, env(), io.Discard)
 	require.ErrorContains(t, err, "-region")
 	require.ErrorContains(t, err, "-address")
 	require.ErrorContains(t, err, "-tls-cert")

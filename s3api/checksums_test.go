@@ -90,6 +90,9 @@ func TestUploadsUnderEveryAlgorithm(t *testing.T) {
 		require.Equal(t, whole, checksumOf(h, "/bucket/big", name))
 		_, attributes := h.attributes("/bucket/big?attributes", "X-Amz-Object-Attributes", everyAttribute)
 		require.Equal(t, kind, attributes.Checksum.ChecksumType)
+		bare, _, _ := strings.Cut(whole, "-")
+		told := h.do(request{method: "GET", path: "/bucket/big?attributes", header: map[string]string{"X-Amz-Object-Attributes": "Checksum"}})
+		require.Equal(t, []string{bare}, elements(t, told.body, "Checksum"+a.String()), "S3 tells it without the number of parts here")
 		require.Len(t, attributes.ObjectParts.Part, 2)
 
 		for _, asked := range []string{"", a.String()} {

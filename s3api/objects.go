@@ -389,6 +389,10 @@ func (c *call) getObjectAttributes() error {
 		out.Size = &info.Size
 	}
 	if sums := sumsOf(info.Checksums); wanted["Checksum"] && sums != (wire.Sums{}) {
+		for _, sum := range info.Checksums {
+			field := sums.Field(sum.Algorithm.String())
+			*field, _, _ = strings.Cut(*field, "-") // how many parts there are is told here with the parts
+		}
 		out.Checksum = &sums
 	}
 	if wanted["ObjectParts"] && info.Parts > 0 {

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sherd-storage/sherd"
+	"github.com/sherd-storage/sherd/internal/quorum"
 	"github.com/sherd-storage/sherd/internal/vfs/crashfs"
 	"github.com/sherd-storage/sherd/versioning"
 )
@@ -99,12 +100,14 @@ func (m *model) name(id string) string {
 	return id
 }
 
-// mirror is a store on drives, under calls and faults that it must bear: two of four
-// drives are harmed at most.
+// mirror is a store on drives, under calls and faults that it must bear: no more drives
+// are harmed than the parity has.
 type mirror struct {
 	caller
 	t     testing.TB
 	k     *rack
+	most  int   // drives that may be harmed
+	spare int   // drives that writing can do without
 	away  []int // drives that do not answer
 	harm  int   // the drive that was emptied or damaged since all was healed, −1: none
 	fault *rand.Rand
@@ -113,7 +116,7 @@ type mirror struct {
 func (c *mirror) step(number uint64) error {
 	c.fault = rand.New(rand.NewPCG(number, 2))
 	if c.fault.IntN(100) >= 12 {
-		if len(c.away) == 2 {
+		if len(c.away) > c.spare {
 			return c.refused(number)
 		}
 		if err := c.call(number); err != nil {
@@ -126,7 +129,7 @@ func (c *mirror) step(number uint64) error {
 	return faults[c.fault.IntN(len(faults))]()
 }
 
-// refused reads, and sees a write refused.
+// refused reads, and sees a write refused where too few drives are there.
 func (c *mirror) refused(number uint64) error {
 	c.r = rand.New(rand.NewPCG(number, 1))
 	if err := c.get(""); err != nil {
@@ -134,7 +137,7 @@ func (c *mirror) refused(number uint64) error {
 	}
 	_, err := c.s.Put(c.ctx, bucketName, "a", strings.NewReader("x"), 1, nil)
 	if !errors.Is(err, sherd.ErrReadOnly) && !errors.Is(err, sherd.ErrUnavailable) {
-		return differs("a write without two drives: %v", err)
+		return differs("a write without %d drives: %v", len(c.away), err)
 	}
 	return c.list("")
 }
@@ -159,10 +162,10 @@ func (c *mirror) until(what string, ok func() bool) error {
 
 // settled waits for what is to be while so many drives are away.
 func (c *mirror) settled() error {
-	switch len(c.away) {
-	case 0:
+	switch {
+	case len(c.away) == 0:
 		return c.until("all in-sync", func() bool { return well(c.s) })
-	case 1:
+	case len(c.away) <= c.spare:
 		return c.until("serving", func() bool { return c.s.Health().Mode == sherd.Serving })
 	}
 	return c.until("read-only", func() bool { return c.s.Health().Mode == sherd.ReadOnly })
@@ -170,13 +173,13 @@ func (c *mirror) settled() error {
 
 func (c *mirror) lose() error {
 	drive := c.fault.IntN(len(c.k.drives))
-	if slices.Contains(c.away, drive) || c.harmed() == 2 && drive != c.harm || len(c.away) == 2 {
+	if slices.Contains(c.away, drive) || c.harmed() == c.most && drive != c.harm || len(c.away) == c.most {
 		return nil
 	}
 	c.say("lose drive %d", drive)
 	c.k.faults[drive].SetGone(true)
 	c.away = append(c.away, drive)
-	if len(c.away) == 2 {
+	if len(c.away) > c.spare {
 		return c.settled()
 	}
 	return nil
@@ -336,9 +339,10 @@ func (c *mirror) end() error {
 }
 
 // play takes steps on a new store, and gives the log of what was done.
-func play(t *testing.T, locked bool, steps []uint64) (log []string, err error) {
+func play(t *testing.T, drives int, locked bool, steps []uint64) (log []string, err error) {
 	bubble(t, func(t *testing.T) {
-		c := &mirror{t: t, k: newRack(4), harm: -1, caller: caller{ctx: context.WithoutCancel(t.Context()), m: newModel()}}
+		c := &mirror{t: t, k: newRack(drives), harm: -1, most: quorum.DefaultParity(drives), spare: drives - quorum.Write(drives)}
+		c.caller = caller{ctx: context.WithoutCancel(t.Context()), m: newModel()}
 		c.s, err = c.k.open(t)
 		require.NoError(t, err)
 		_, err = c.s.CreateBucket(t.Context(), bucketName, &sherd.BucketOptions{ObjectLock: locked})
@@ -386,22 +390,22 @@ func TestAStoreIsItsModel(t *testing.T) {
 		runs, length = 200, 1000
 	}
 	for run := range runs {
-		locked := run%4 == 3
+		locked, drives := run%4 == 3, []int{4, 6, 3}[run%3]
 		t.Run(fmt.Sprint(run), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed(t), uint64(run)))
 			steps := make([]uint64, length)
 			for i := range steps {
 				steps[i] = random.Uint64()
 			}
-			_, err := play(t, locked, steps)
+			_, err := play(t, drives, locked, steps)
 			if err == nil {
 				return
 			}
 			steps = shorter(steps, func(less []uint64) bool {
-				_, err := play(t, locked, less)
+				_, err := play(t, drives, locked, less)
 				return err != nil
 			})
-			log, err := play(t, locked, steps)
+			log, err := play(t, drives, locked, steps)
 			t.Fatalf("%d of %d steps: %v\n%s", len(steps), length, err, strings.Join(log, "\n"))
 		})
 	}

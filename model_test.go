@@ -182,6 +182,10 @@ func (c *mirror) lose() error {
 	if len(c.away) > c.spare {
 		return c.settled()
 	}
+	if len(c.k.drives) == 3 {
+		// A large object is laid out over all three, and needs them all.
+		return c.until("noticed", func() bool { return c.s.Health().Degraded })
+	}
 	return nil
 }
 
@@ -325,17 +329,54 @@ func (c *mirror) same() error {
 	return nil
 }
 
-// end heals the store, checks it, and closes it.
+// end heals the store, checks it, deletes everything, and closes it: no file is left.
 func (c *mirror) end() error {
-	for _, last := range []func() error{c.heal, c.same} {
+	for _, last := range []func() error{c.heal, c.same, c.clean, c.clear, c.restart, c.heal, c.clean} {
 		if err := last(); err != nil {
 			return err
 		}
 	}
+	for drive, disk := range c.k.disks {
+		files := map[string]int64{}
+		under(c.t, disk, fmt.Sprintf("/drive%d/shards", drive), files)
+		if len(files) > 0 {
+			return differs("files that are left on drive %d: %v", drive, files)
+		}
+	}
+	return c.s.Close()
+}
+
+func (c *mirror) clean() error {
 	for f, err := range c.s.Check(c.ctx) {
 		return differs("check: %+v, %v", f, err)
 	}
-	return c.s.Close()
+	return nil
+}
+
+// clear deletes all there is, whatever protects it.
+func (c *mirror) clear() error {
+	c.say("clear")
+	for key, vs := range c.m.keys {
+		for i := range vs {
+			id := c.m.name(vs[i].id)
+			if vs[i].hold {
+				if err := c.s.SetLegalHold(c.ctx, bucketName, key, id, false); err != nil {
+					return differs("hold of %s: %w", key, err)
+				}
+			}
+			if _, err := c.s.Delete(c.ctx, bucketName, key, &sherd.DeleteOptions{VersionID: id, Bypass: true}); err != nil {
+				return differs("delete %s %q: %w", key, id, err)
+			}
+		}
+	}
+	for id, u := range c.m.uploads {
+		if err := c.s.AbortUpload(c.ctx, bucketName, u.key, id); err != nil {
+			return differs("abort %s: %w", u.key, err)
+		}
+	}
+	c.m.keys, c.m.uploads = map[string][]modelVersion{}, map[string]*modelUpload{}
+	pass(2 * time.Minute) // readers may hold what was deleted for one
+	return c.same()
 }
 
 // play takes steps on a new store, and gives the log of what was done.

@@ -629,3 +629,32 @@ func TestADriveThatLearnsIsBroughtItsShardsLater(t *testing.T) {
 		c.whole()
 	})
 }
+
+// What could not be mended is looked for by a scrub when the set is opened again: it
+// was known to the process that ended.
+//
+// Kills: a healer that forgets at its end that something is wrong.
+func TestWhatCouldNotBeMendedOutlivesTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(4)
+		c := s.open(t)
+		require.NoError(t, c.put(t.Context(), "k", bytesOf(7, 300_000)))
+		time.Sleep(20 * time.Minute) // virtual: the first scrub has ended
+		s.gone([]int{2}, true)
+		c.eventually("away", func(h driveset.Health) bool { return h.Degraded })
+		for _, drive := range []int{0, 1} {
+			s.harm(t, drive, s.shardFiles(t, drive)[0], harms["gone"], nil)
+		}
+		_, err := c.get(t.Context(), "k")
+		require.ErrorIs(t, err, driveset.ErrDamaged)
+		time.Sleep(2 * time.Minute) // virtual
+		require.NoError(t, c.set.Close())
+		s.gone([]int{2}, false)
+		c = s.reopen(t, c)
+		c.eventually("back", allInSync)
+		time.Sleep(15 * time.Minute) // virtual
+		require.Len(t, s.shardFiles(t, 0), 1)
+		require.Len(t, s.shardFiles(t, 1), 1)
+		c.whole()
+	})
+}

@@ -195,10 +195,11 @@ type Healer struct {
 	queue  queue
 	census census
 
-	mu   sync.Mutex // guards notes; never locked across I/O
-	note notes
-	read bool          // note was loaded
-	save chan struct{} // held by who saves notes
+	mu        sync.Mutex // guards notes; never locked across I/O
+	note      notes
+	read      bool          // note was loaded
+	inherited bool          // something was wounded when it was, and no scrub has ended since
+	save      chan struct{} // held by who saves notes
 
 	turn   chan struct{} // held by who scrubs or tidies; what follows is theirs
 	born   time.Time     // when it was first looked what is due

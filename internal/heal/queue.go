@@ -95,6 +95,13 @@ func (q *queue) begin(id shardID, m *mending) (other *mending) {
 	return other
 }
 
+// wounded tells whether anything is known that could not be mended.
+func (q *queue) wounded() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.known) > 0
+}
+
 func (q *queue) take() (Damage, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -23,6 +23,7 @@ type notes struct {
 	Scrub    scrubNote             `json:"scrub"`
 	Supplied map[string]supplyNote `json:"supplied,omitempty"` // by drive id
 	Census   *censusNote           `json:"census,omitempty"`
+	Wounded  bool                  `json:"wounded,omitempty"` // something is known that could not be mended
 }
 
 // scrubNote is how far a scrub came. Behind is the last slot that it looked at;
@@ -68,6 +69,9 @@ func (h *Healer) load(ctx context.Context) error {
 	defer h.mu.Unlock()
 	if h.read {
 		return nil
+	}
+	if h.inherited = n.Wounded; n.Wounded {
+		n.Scrub.Behind = nil // what was wrong may lie before that
 	}
 	h.note, h.read = n, true
 	if c := n.Census; c != nil {
@@ -146,13 +150,28 @@ func (h *Healer) scrubDue(ctx context.Context) error {
 		}
 		h.tidied = now
 	}
+	inherited := h.wounded(ctx)
 	n := noted(h, func(n *notes) scrubNote { return n.Scrub })
-	first := n.Begun.IsZero() && now.Sub(h.born) >= h.soon(firstScrub)
+	first := (n.Begun.IsZero() || inherited) && now.Sub(h.born) >= h.soon(firstScrub)
 	due := len(n.Behind) > 0 || first || !n.Begun.IsZero() && h.opt.Clock().Sub(n.Begun) >= h.opt.ScrubEvery
 	if h.opt.ScrubEvery < 0 || !due {
 		return nil
 	}
 	return h.scrub(ctx, n, h.opt.ScrubBytes, nobody)
+}
+
+// wounded notes whether something is known that could not be mended, since what it is
+// is forgotten with the process: the next one has a scrub look for it. It tells whether
+// that is so now.
+func (h *Healer) wounded(ctx context.Context) (inherited bool) {
+	now := h.queue.wounded()
+	h.mu.Lock()
+	inherited, before := h.inherited, h.note.Wounded
+	h.mu.Unlock()
+	if now != before && !inherited {
+		h.keep(ctx, func(n *notes) { n.Wounded = now })
+	}
+	return inherited
 }
 
 func (c *census) when() (time.Time, bool) {
@@ -205,7 +224,11 @@ func (h *Healer) scrub(ctx context.Context, n scrubNote, rate int64, found func(
 	}
 	h.census.end(counted, h.opt.Clock())
 	n.Behind, n.Counted, n.Ended = nil, nil, h.opt.Clock()
-	h.keep(ctx, func(all *notes) { all.Scrub, all.Census = n, h.census.note() })
+	wounded := h.queue.wounded()
+	h.keep(ctx, func(all *notes) {
+		all.Scrub, all.Census, all.Wounded = n, h.census.note(), wounded
+		h.inherited = false
+	})
 	return nil
 }
 

@@ -279,6 +279,15 @@ func answerTo(err error) *Error {
 	return fail("InternalError").because(err)
 }
 
+// codeOf is the code of what a request ended with. Where the client went away in
+// the middle of its answer, what became of the connection is not the store's doing.
+func (c *call) codeOf(err error) string {
+	if gone := c.ctx().Err(); gone != nil && errors.Is(err, http.ErrAbortHandler) {
+		err = gone
+	}
+	return answerTo(err).Code
+}
+
 // refuse writes an error.
 func (c *call) refuse(e *Error) {
 	status := e.Status()

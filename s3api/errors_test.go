@@ -128,12 +128,20 @@ func (c *cut) Write([]byte) (int, error) {
 }
 
 func TestReadThatBreaksOffAbortsTheConnection(t *testing.T) {
-	h := newHarness(t, nil, nil)
+	var seen s3api.Exchange
+	h := newHarness(t, func(o *s3api.Options) { o.Observe = func(x s3api.Exchange) { seen = x } }, nil)
 	h.put("/bucket/a", strings.Repeat("x", 1<<20))
 	for _, path := range []string{"/bucket/a", "/bucket"} {
 		ctx, cancel := context.WithCancel(t.Context())
-		w := &cut{httptest.NewRecorder(), cancel}
-		r := request{method: "GET", path: path}.build(t).WithContext(ctx)
-		require.PanicsWithValue(t, http.ErrAbortHandler, func() { h.handler.ServeHTTP(w, r) })
+		for _, c := range []struct {
+			left func()
+			code string
+		}{{func() {}, "InternalError"}, {cancel, "RequestTimeout"}} {
+			w := &cut{httptest.NewRecorder(), c.left}
+			r := request{method: "GET", path: path}.build(t).WithContext(ctx)
+			require.PanicsWithValue(t, http.ErrAbortHandler, func() { h.handler.ServeHTTP(w, r) })
+			require.ErrorIs(t, seen.Err, errGone)
+			require.Equal(t, c.code, seen.Code, path)
+		}
 	}
 }

@@ -175,7 +175,7 @@ func (c *call) observe(m *meter.Meter, begun time.Time, err error) {
 		e.AccessKey = c.Identity.AccessKey
 	}
 	if err != nil {
-		e.Code = answerTo(err).Code
+		e.Code = c.codeOf(err)
 	}
 	c.opt.Observe(e)
 }

@@ -82,7 +82,7 @@ func (c *call) description() (description, error) {
 		size += int64(len(short) + len(value))
 	}
 	if size > c.opt.Limits.Metadata {
-		return d, fail("MetadataTooLarge").with("MaxSizeAllowed", strconv.FormatInt(c.opt.Limits.Metadata, 10))
+		return d, fail("MetadataTooLarge").with("Size", strconv.FormatInt(size, 10)).with("MaxSizeAllowed", strconv.FormatInt(c.opt.Limits.Metadata, 10))
 	}
 	return d, nil
 }

@@ -172,6 +172,16 @@ func TestAClientThatTakesNoAnswer(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, e.do(request{method: "DELETE", path: "/bucket/large"}).status, "nothing holds it")
 }
 
+// Who goes away in the middle of an answer is not told of as a failure of the store.
+func TestAClientThatGoesAwayIsNoInternalError(t *testing.T) {
+	e := expose(t, time.Hour, nil)
+	const size = 32 << 20
+	_, err := e.store.Put(t.Context(), bucket, "large", io.LimitReader(zeroes{}, size), size, nil)
+	require.NoError(t, err)
+	require.NoError(t, e.begin(request{method: "GET", path: "/bucket/large"}, 0).Close())
+	require.Equal(t, "RequestTimeout", (<-e.ended).Code)
+}
+
 type zeroes struct{}
 
 func (zeroes) Read(p []byte) (int, error) {

@@ -354,7 +354,7 @@ func (c *call) listUploads() error {
 			return err
 		}
 		if len(result.Uploads)+len(result.CommonPrefixes) == p.limit {
-			result.IsTruncated, result.NextKeyMarker, result.NextUploadIDMarker = true, p.optional(last.Key), last.ID
+			result.IsTruncated, result.NextKeyMarker, result.NextUploadIDMarker = true, p.text(last.Key), last.ID
 			break
 		}
 		last = upload
@@ -367,6 +367,7 @@ func (c *call) listUploads() error {
 			return err
 		}
 		result.Uploads = append(result.Uploads, p.upload(&upload, c.ownerOf(upload.Owner), *owner))
+		result.NextKeyMarker, result.NextUploadIDMarker = p.text(upload.Key), upload.ID // S3 names the last one at the end of the list too
 	}
 	return c.answer(result)
 }

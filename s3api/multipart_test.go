@@ -246,6 +246,13 @@ func TestPagesOfUploadsAndParts(t *testing.T) {
 		require.Equal(t, want, got, "by %d", limit)
 	}
 	require.Equal(t, "b/", parse[uploads](t, h.get("/bucket?uploads&delimiter=/&prefix=b")).CommonPrefixes[0].Prefix)
+	all := parse[uploads](t, h.get("/bucket?uploads"))
+	require.False(t, all.IsTruncated)
+	require.Equal(t, []string{"c", all.Upload[4].UploadId}, []string{all.NextKeyMarker, all.NextUploadIdMarker}, "S3 names the last one at the end too")
+	for _, query := range []string{"&prefix=none", "&key-marker=c", "&delimiter=/&prefix=b", "&max-uploads=0"} {
+		body := h.get("/bucket?uploads" + query).body
+		require.Contains(t, body, "<NextKeyMarker></NextKeyMarker><NextUploadIdMarker></NextUploadIdMarker>", query)
+	}
 	id := begin(h, "big", nil)
 	for number := 1; number <= 5; number++ {
 		h.put(part(number, id), strconv.Itoa(number))

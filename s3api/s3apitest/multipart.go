@@ -293,6 +293,21 @@ func uploadListCases() []Case {
 			c.equal([]string{}, a.all("Upload.Key"), "keys")
 			c.equal("false", a.one("IsTruncated"), "IsTruncated")
 		}},
+		{Name: "uploads-next", Rule: "the last upload of a page is named as the next marker, at the end of the list too", Run: func(c *C) {
+			b := c.bucket()
+			next := func(query string) []string {
+				a := c.ok(get(b + "?uploads" + query))
+				return append(a.all("NextKeyMarker"), a.all("NextUploadIdMarker")...)
+			}
+			c.equal([]string{"", ""}, next(""), "of none")
+			c.begin(b + "/a/1")
+			c.begin(b + "/b")
+			last := c.ok(get(b + "?uploads&prefix=b")).one("Upload.UploadId")
+			c.equal([]string{"b", last}, next(""), "of all")
+			c.equal([]string{"b", last}, next("&key-marker=a%2F1&max-uploads=1"), "of a full page")
+			c.equal([]string{"", ""}, next("&key-marker=b"), "behind the last")
+			c.equal([]string{"", ""}, next("&delimiter=%2F&prefix=a"), "of a common prefix")
+		}},
 	}...)
 }
 

@@ -208,7 +208,8 @@ func metadataCases() []Case {
 		{Name: "too-large", Rule: "more than 2 KiB of metadata answers MetadataTooLarge", Run: func(c *C) {
 			b := c.bucket()
 			c.ok(put(b+"/foo", "x", "X-Amz-Meta-A: "+strings.Repeat("v", 2047)))
-			c.refused(400, "MetadataTooLarge", put(b+"/foo", "x", "X-Amz-Meta-A: "+strings.Repeat("v", 2048)))
+			a := c.refused(400, "MetadataTooLarge", put(b+"/foo", "x", "X-Amz-Meta-A: "+strings.Repeat("v", 2048)))
+			c.equal([]string{"2049", "2048"}, []string{a.one("Size"), a.one("MaxSizeAllowed")}, "sizes")
 		}},
 	}...)
 }

@@ -239,8 +239,8 @@ type ListUploads struct {
 	Bucket             string
 	KeyMarker          string
 	UploadIDMarker     string `xml:"UploadIdMarker"`
-	NextKeyMarker      *string
-	NextUploadIDMarker string `xml:"NextUploadIdMarker,omitempty"`
+	NextKeyMarker      string
+	NextUploadIDMarker string `xml:"NextUploadIdMarker"`
 	Prefix             string
 	Delimiter          *string
 	MaxUploads         int

@@ -112,6 +112,9 @@ func (t *tenure) copyIndex(ctx context.Context, c *candidate, resume bool) error
 		return err
 	}
 	c.place.copied(y.reached)
+	if len(c.name.Past) == 0 || !s.healer.Owes(c.name.Drive) {
+		s.healer.Doubt() // it may be an old image of itself, without shard files that the index names
+	}
 	s.Notify(Notice{Kind: NoticeCopied, Drive: c.place.Path, Slot: c.slot, Text: "the index was copied to the drive"})
 	var err error
 	c.held, err = c.drive.Holding(ctx)

@@ -200,3 +200,40 @@ func TestCopyIsBrokenOff(t *testing.T) {
 		require.Positive(t, resumed)
 	})
 }
+
+// An old image of a drive is put back, and the log does not reach back to it: it is
+// copied to, and the shard files that it lacks are found by a scrub that begins for it.
+//
+// Kills: a copy to a drive that had another's place before, and is taken to owe nothing.
+func TestAnOldImageIsGivenItsShards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(4)
+		c := s.open(t)
+		c.small("k", 10)
+		require.NoError(t, c.put(t.Context(), "before", bytesOf(1, 300_000)))
+		time.Sleep(20 * time.Minute) // virtual: the first scrub has ended
+		require.NoError(t, c.set.Close())
+		image := map[string][]byte{}
+		for _, path := range filesBelow(t, s.fs[3], "/d3") {
+			image[path] = readAll(t, s.fs[3], path)
+		}
+		c = s.reopen(t, c)
+		for i := range 5 {
+			require.NoError(t, c.put(t.Context(), fmt.Sprint("after", i), bytesOf(uint64(i), 300_000)))
+		}
+		time.Sleep(3 * time.Minute) // virtual: the log was pruned
+		require.NoError(t, c.set.Close())
+		for _, path := range filesBelow(t, s.fs[3], "/d3") {
+			require.NoError(t, s.fs[3].Remove(path))
+		}
+		for path, data := range image {
+			writeAll(t, s.fs[3], path, data)
+		}
+		c = s.reopen(t, c)
+		c.eventually("all in-sync", allInSync)
+		require.Len(t, s.shardFiles(t, 3), 1, "what it lacks is not there yet")
+		time.Sleep(15 * time.Minute) // virtual
+		require.Len(t, s.shardFiles(t, 3), 6)
+		c.whole()
+	})
+}

@@ -198,7 +198,8 @@ type Healer struct {
 	mu        sync.Mutex // guards notes; never locked across I/O
 	note      notes
 	read      bool          // note was loaded
-	inherited bool          // something was wounded when it was, and no scrub has ended since
+	inherited bool          // something was wounded when it was, or is in doubt, and no scrub has ended since
+	doubts    int           // how often there was doubt
 	save      chan struct{} // held by who saves notes
 
 	turn   chan struct{} // held by who scrubs or tidies; what follows is theirs

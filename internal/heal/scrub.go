@@ -70,7 +70,8 @@ func (h *Healer) load(ctx context.Context) error {
 	if h.read {
 		return nil
 	}
-	if h.inherited = n.Wounded; n.Wounded {
+	if n.Wounded = n.Wounded || h.inherited; n.Wounded {
+		h.inherited = true
 		n.Scrub.Behind = nil // what was wrong may lie before that
 	}
 	h.note, h.read = n, true
@@ -174,6 +175,14 @@ func (h *Healer) wounded(ctx context.Context) (inherited bool) {
 	return inherited
 }
 
+// Doubt has a scrub begin soon: something may be wrong that nobody has met.
+func (h *Healer) Doubt() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.doubts++
+	h.inherited, h.note.Wounded = true, true
+}
+
 func (c *census) when() (time.Time, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -186,6 +195,9 @@ func (h *Healer) scrub(ctx context.Context, n scrubNote, rate int64, found func(
 	if len(n.Behind) == 0 || layout.CheckSlot(n.Behind) != nil {
 		n = scrubNote{Begun: h.opt.Clock(), Ended: n.Ended}
 	}
+	h.mu.Lock()
+	doubts := h.doubts
+	h.mu.Unlock()
 	counted := classesOf(n.Counted)
 	h.census.begin(n.Behind)
 	job := h.opt.Begin(WorkScrub, "")
@@ -226,8 +238,8 @@ func (h *Healer) scrub(ctx context.Context, n scrubNote, rate int64, found func(
 	n.Behind, n.Counted, n.Ended = nil, nil, h.opt.Clock()
 	wounded := h.queue.wounded()
 	h.keep(ctx, func(all *notes) {
-		all.Scrub, all.Census, all.Wounded = n, h.census.note(), wounded
-		h.inherited = false
+		h.inherited = h.doubts != doubts
+		all.Scrub, all.Census, all.Wounded = n, h.census.note(), wounded || h.inherited
 	})
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,6 +100,64 @@ func TestAManifestThatEndsTooEarly(t *testing.T) {
 		}
 	}
 	require.Greater(t, refused, len(data)/2)
+}
+
+// files gives the names and the bytes of an index's files.
+func files(t *testing.T, fs vfs.FS) map[string][]byte {
+	names, err := fs.List("/index")
+	require.NoError(t, err)
+	out := map[string][]byte{}
+	for _, name := range names {
+		f, err := fs.Open("/index/" + name)
+		require.NoError(t, err)
+		data, err := io.ReadAll(f)
+		require.NoError(t, errors.Join(err, f.Close()))
+		out[name] = data
+	}
+	return out
+}
+
+// A file of an index that is gone, or is longer or shorter than it was, is no
+// matter, or makes the index corrupt: so that its drive is filled again, and is
+// not waited for like one that is merely out of reach.
+func TestFilesThatAreNotWhatTheyWere(t *testing.T) {
+	refused := map[string]int{}
+	look := func(name, what string, damage func(fs vfs.FS)) {
+		fs := used(t)
+		damage(fs)
+		db, err := open(fs, false)
+		if err == nil {
+			require.NoError(t, db.Close())
+			return
+		}
+		require.True(t, errors.Is(err, index.ErrCorrupt) || errors.Is(err, index.ErrMissing), "%s %s: %v", name, what, err)
+		kind, _, _ := strings.Cut(strings.TrimLeft(name, "0123456789"), "-")
+		refused[kind+" "+what]++
+	}
+	write := func(name string, data []byte) func(fs vfs.FS) {
+		return func(fs vfs.FS) {
+			f, err := fs.Create("/index/"+name, vfs.Unspecified)
+			require.NoError(t, err)
+			_, err = f.Write(data)
+			require.NoError(t, errors.Join(err, f.Close()))
+		}
+	}
+	for name, data := range files(t, used(t)) {
+		look(name, "gone", func(fs vfs.FS) { require.NoError(t, fs.Remove("/index/"+name)) })
+		look(name, "empty", write(name, nil))
+		look(name, "cut", write(name, data[:len(data)/2]))
+		look(name, "longer", write(name, append(slices.Clone(data), "what is not its own"...)))
+		if strings.HasPrefix(name, "OPTIONS-") {
+			for i := 0; i < len(data); i += 2 {
+				wrong := slices.Clone(data)
+				wrong[i] ^= 1
+				look(name, "bit", write(name, wrong))
+			}
+		}
+	}
+	for _, must := range []string{".sst gone", ".sst empty", ".sst cut", ".sst longer", "marker.format gone", "marker.manifest.000002.MANIFEST gone", "OPTIONS bit"} {
+		require.Positive(t, refused[must], "%s: %v", must, refused)
+	}
 }
 
 // A crash while an index is being made may leave the marker and not the manifest

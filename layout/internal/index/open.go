@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -65,10 +66,28 @@ func Open(fsys vfs.FS, dir string, o Options) (*pebble.DB, error) {
 	switch {
 	case err == nil:
 		return db, nil
-	case pebble.IsCorruptionError(err), errors.Is(err, fs.ErrNotExist):
+	case pebble.IsCorruptionError(err), errors.Is(err, fs.ErrNotExist), errors.Is(err, pebble.ErrDBNotPristine), contradicts(err):
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return nil, err
+}
+
+// contradicts: all that is wrong is that files of the index do not say the same, for
+// which the library has texts rather than types: a table is longer or shorter than the
+// manifest says, or the options name an order of keys that no index of this format has.
+// Anything else among it may pass, and says nothing of what is on the disk.
+func contradicts(err error) bool {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		return !slices.ContainsFunc(many.Unwrap(), func(e error) bool { return !contradicts(e) })
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		return contradicts(inner)
+	}
+	if _, elsewhere := err.(pebble.ErrMissingWALRecoveryDir); elsewhere { // logs are always in the index's own directory
+		return true
+	}
+	text := err.Error()
+	return strings.Contains(text, "object size mismatch") || strings.Contains(text, "name from file") || errors.Is(err, fs.ErrNotExist)
 }
 
 // Exists tells whether there is an index in dir: created to the end, whatever

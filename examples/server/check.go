@@ -13,7 +13,7 @@ func (s *server) checkDrives(ctx context.Context) error {
 	found, lost := 0, 0
 	for f, err := range sherd.CheckDrives(ctx, s.places(), &sherd.Options{TrustLocks: s.trustLocks, Logger: s.log}) {
 		if err != nil {
-			return explain(err)
+			return s.explain(err)
 		}
 		found++
 		line := f.Kind

@@ -161,7 +161,7 @@ func (c *config) permissions(f *flag.FlagSet) {
 	})
 	f.BoolVar(&c.signature2, "signature-v2", true, "accept AWS Signature Version 2, which boto3 still presigns with by default")
 	f.StringVar(&c.credentials, "credentials", "", "JSON `file` of identities, readable by its owner only (default credentials.json beside the first drive)")
-	f.StringVar(&c.keysFile, "keys", "", "JSON `file` of master keys for SSE-S3 and SSE-KMS, readable by its owner only (default keys.json beside the first drive, made at the first start)")
+	f.StringVar(&c.keysFile, "keys", "", "JSON `file` of master keys for SSE-S3 and SSE-KMS, readable by its owner only (default keys.json beside the drives, made at the first start)")
 }
 
 // parseMixed parses flags and collects what stands between and behind them.
@@ -236,9 +236,22 @@ func (c *config) credentialsPath() string {
 	return filepath.Join(filepath.Dir(c.drives[0]), "credentials.json")
 }
 
-// keysPath is where master keys are kept when no file is named.
+const keysName = "keys.json"
+
+// keysPath is where master keys are made when no file is named.
 func (c *config) keysPath() string {
-	return filepath.Join(filepath.Dir(c.drives[0]), "keys.json")
+	return filepath.Join(filepath.Dir(c.drives[0]), keysName)
+}
+
+// besideDrives gives the folders that drives are in, each once.
+func (c *config) besideDrives() []string {
+	var dirs []string
+	for _, drive := range c.drives {
+		if dir := filepath.Dir(drive); !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
 }
 
 // parseBytes reads a number of bytes with an optional unit: B, KiB, MiB, GiB or

@@ -273,8 +273,10 @@ func generateCredentials(path string) (identity, error) {
 }
 
 // writeNew writes a file under another name first, so that path never leads to
-// half of it.
-func writeNew(path string, data []byte) error {
+// half of it. When it returns the file is durable, by its name too.
+func writeNew(path string, data []byte) error { return writeNewThen(path, data, syncFolder) }
+
+func writeNewThen(path string, data []byte, sync func(dir string) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // mode 0600
 	if err != nil {
 		return err
@@ -285,5 +287,20 @@ func writeNew(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return os.Link(f.Name(), path) // unlike a rename it fails where a file is
+	if err := os.Link(f.Name(), path); err != nil { // unlike a rename it fails where a file is
+		return err
+	}
+	return sync(filepath.Dir(path))
+}
+
+// syncFolder makes the names in a folder durable. Windows has no such call.
+func syncFolder(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }

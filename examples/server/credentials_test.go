@@ -165,6 +165,26 @@ func TestGenerate(t *testing.T) {
 	require.Len(t, left, 1, "no temporary file stays")
 }
 
+// What a key encrypted is durable when it is acknowledged, so the key must be before:
+// its file, and then the name of it.
+func TestANewFileIsDurableByName(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "keys.json")
+	synced := 0
+	require.NoError(t, writeNewThen(path, []byte("all"), func(of string) error {
+		synced++
+		require.Equal(t, dir, of)
+		data, err := os.ReadFile(path)
+		require.NoError(t, err, "the name is there before its folder is synced")
+		require.Equal(t, "all", string(data))
+		return nil
+	}))
+	require.Equal(t, 1, synced)
+	require.ErrorIs(t, writeNewThen(filepath.Join(dir, "other"), nil, func(string) error { return os.ErrClosed }), os.ErrClosed)
+	require.NoError(t, syncFolder(dir))
+	require.Error(t, syncFolder(filepath.Join(dir, "none")))
+}
+
 func TestSecretsAreNotShown(t *testing.T) {
 	i := identity{Name: "root", AccessKey: "KEY", SecretKey: canary, Access: accessFull}
 	var log strings.Builder

@@ -112,7 +112,7 @@ func (s *server) open(ctx context.Context, f *front, view *adminView, identities
 	}
 	store, err := begin(ctx, s.drives, s.storeOptions(view))
 	if err != nil {
-		return nil, explain(err)
+		return nil, s.explain(err)
 	}
 	if len(identities) == 0 {
 		root, err := generateCredentials(s.credentialsPath())
@@ -130,7 +130,7 @@ func (s *server) open(ctx context.Context, f *front, view *adminView, identities
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	masters, err := s.masterKeys()
+	masters, err := s.masterKeys(store.Created())
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -191,12 +191,14 @@ func (s *server) expire(ctx context.Context, store *sherd.Store) {
 }
 
 // explain adds what to do to errors that have an obvious remedy.
-func explain(err error) error {
+func (s *server) explain(err error) error {
 	switch {
 	case errors.Is(err, sherd.ErrInUse):
 		return fmt.Errorf("%w (is another server running on these drives?)", err)
-	case errors.Is(err, sherd.ErrNotExist):
+	case errors.Is(err, sherd.ErrNotExist) && s.mustExist && !s.check && !s.readOnly:
 		return fmt.Errorf("%w (are all drives mounted? without -must-exist a store is created)", err)
+	case errors.Is(err, sherd.ErrNotExist):
+		return fmt.Errorf("%w (are all drives mounted?)", err)
 	}
 	return err
 }

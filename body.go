@@ -14,6 +14,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/sherd-storage/sherd/internal/budget"
 	"github.com/sherd-storage/sherd/internal/driveset"
 	"github.com/sherd-storage/sherd/internal/seal"
 	"github.com/sherd-storage/sherd/layout"
@@ -129,23 +130,32 @@ func bodyMemory(size int64) int64 {
 	return min(streamBytes, perRequest+4*size)
 }
 
-// memory takes the buffers of a body of a size from the budget. Large ones leave
-// some to small ones, which would else wait for clients that send or take slowly.
-func (s *Store) memory(ctx context.Context, size int64) (free func(), _ error) {
-	n := bodyMemory(size)
+// memory takes the buffers of a body of a size from the budget. What is large leaves
+// some to what is small, and what is written some to what is read: else it would wait
+// for clients that send or take slowly.
+func (s *Store) memory(ctx context.Context, size int64, read bool) (free func(), _ error) {
+	n, of := bodyMemory(size), []*budget.Budget{s.streams, s.writes, s.budget}
 	if n < streamBytes {
-		return s.budget.Acquire(ctx, n)
+		of = of[1:]
+		if read {
+			of = of[1:]
+		}
 	}
-	leave, err := s.streams.Acquire(ctx, n)
-	if err != nil {
-		return nil, err
+	var held []func()
+	free = func() {
+		for _, release := range held {
+			release()
+		}
 	}
-	bytes, err := s.budget.Acquire(ctx, n)
-	if err != nil {
-		leave()
-		return nil, err
+	for _, b := range of {
+		release, err := b.Acquire(ctx, n)
+		if err != nil {
+			free()
+			return nil, err
+		}
+		held = append(held, release)
 	}
-	return func() { bytes(); leave() }, nil
+	return free, nil
 }
 
 // sumsOfBody is what was computed from a body.
@@ -202,7 +212,7 @@ func (s *Store) stage(ctx context.Context, set *driveset.Set, from io.Reader, si
 	free := func() {}
 	if o, ok := from.(*Object); !ok || o.store != s { // an object that is read brought its memory
 		var err error
-		if free, err = s.memory(ctx, size); err != nil {
+		if free, err = s.memory(ctx, size, false); err != nil {
 			return nil, sumsOfBody{}, err
 		}
 	}

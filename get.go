@@ -205,7 +205,7 @@ func (o *Object) hold() (err error) {
 		if o.Info.Envelope != nil {
 			n += 2 * seal.PackageBytes // one is opened, and the ends of the range are within others
 		}
-		o.free, err = o.store.memory(o.ctx, n)
+		o.free, err = o.store.memory(o.ctx, n, true)
 	}
 	return err
 }

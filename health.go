@@ -404,7 +404,7 @@ func (s *Store) widenOne(ctx context.Context, set *driveset.Set, slot layout.Slo
 	if err != nil || before == nil {
 		return false, err
 	}
-	free, err := s.memory(ctx, place.Size)
+	free, err := s.memory(ctx, place.Size, false)
 	if err != nil {
 		return false, err
 	}

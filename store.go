@@ -59,7 +59,7 @@ type Options struct {
 	Logger *slog.Logger
 	// MemoryBudget is how many bytes the buffers of all requests in flight may
 	// take together; what finds none left waits, with its context. Large ones
-	// leave 4 MiB of it to small ones. Rebuilding lost shards takes up to half as
+	// leave 4 MiB of it to small ones, and writing 2 MiB to reading what is small. Rebuilding lost shards takes up to half as
 	// much beside them. 0: DefaultMemoryBudget.
 	MemoryBudget int64
 	// ReserveBytes are kept free on each drive for deletes and for what the
@@ -194,7 +194,8 @@ type Store struct {
 	pools   *pools.Pools
 	locks   *keylock.Locks
 	budget  *budget.Budget
-	streams *budget.Budget // what large requests may take of it
+	writes  *budget.Budget // what all but small reads may take of it
+	streams *budget.Budget // what large requests may take of that
 	buckets bucketCache
 	chunks  sync.Pool // of *chunk
 	places  func(drives []string) []driveset.Place
@@ -278,7 +279,7 @@ func open(ctx context.Context, places []driveset.Place, o *Options, under *drive
 func (s *Store) open(ctx context.Context, lists [][]driveset.Place, under *driveset.Options) (_ *Store, err error) {
 	s.opt.fill()
 	s.budget = budget.New(s.opt.MemoryBudget)
-	s.streams = budget.New(s.opt.MemoryBudget - streamBytes)
+	s.writes, s.streams = budget.New(s.opt.MemoryBudget-streamBytes/2), budget.New(s.opt.MemoryBudget-streamBytes)
 	s.chunks.New = func() any { return new(chunk) }
 	under.MustExist, under.Clock, under.Logger = s.opt.MustExist, s.opt.Clock, s.opt.Logger
 	under.ReserveBytes, under.CacheBytes = s.opt.ReserveBytes, s.opt.CacheBytes

@@ -16,8 +16,10 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sherd-storage/sherd"
@@ -193,6 +195,37 @@ func TestRequestsWaitForMemoryWithTheirContext(t *testing.T) {
 	for _, object := range open {
 		require.NoError(t, object.Close())
 	}
+}
+
+// stalled is a body that does not come before it is told to.
+type stalled struct{ come chan struct{} }
+
+func (b stalled) Read([]byte) (int, error) {
+	<-b.come
+	return 0, io.ErrUnexpectedEOF
+}
+
+// Kills: small bodies that are written, however slowly, and take all there is.
+func TestWhoStandsStillLeavesMemoryToReaders(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStore(t, &sherd.Options{MemoryBudget: sherd.MinMemoryBudget})
+		newBucket(t, s, "bucket", versioning.Unversioned)
+		content := string(pattern(200_000))
+		put(t, s, "bucket", "key", content)
+		body := stalled{make(chan struct{})}
+		var writers sync.WaitGroup
+		for i := range 1000 {
+			writers.Go(func() {
+				_, err := s.Put(t.Context(), "bucket", fmt.Sprint(i), body, 16<<10, nil)
+				assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			})
+		}
+		synctest.Wait()
+		require.Equal(t, content, get(t, s, "bucket", "key", nil))
+		close(body.come)
+		writers.Wait()
+		require.NoError(t, s.Close())
+	})
 }
 
 func TestAnEndedContextChangesNothing(t *testing.T) {

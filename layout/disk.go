@@ -1,7 +1,6 @@
 package layout
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -197,10 +196,7 @@ func (d *disk) loadValue(key, value []byte) (err error) {
 	h := &d.held
 	switch string(key) {
 	case string(keyDrive):
-		var want []byte
-		if want, err = d.id.value(); err == nil && !bytes.Equal(value, want) {
-			err = fmt.Errorf("%w: %s and index are not of the same drive", ErrDamaged, nameFormat)
-		}
+		err = d.id.is(value)
 	case string(keyPromise):
 		h.Promise, err = DecodePromise(value)
 	case string(keyState):

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,26 +26,69 @@ func (p *Claimed) neverServed() error {
 }
 
 // generation is that of the state in the index: 0 if there is no index.
-func (p *Claimed) generation() (uint64, error) {
+func (p *Claimed) generation() (generation uint64, err error) {
 	dir := p.fs.PathJoin(p.path, nameIndex)
 	if exists, err := index.Exists(p.fs, dir); err != nil || !exists {
 		return 0, err
 	}
-	d := newDisk(p, Identity{})
-	db, err := index.Open(p.fs, dir, d.indexOptions(false, true))
-	if err != nil {
-		return 0, indexError(err)
-	}
-	value, closer, err := db.Get(keyState)
-	var state State
-	switch {
-	case err == nil:
-		state, err = DecodeState(value)
-		err = errors.Join(err, closer.Close())
-	case isAbsent(err):
+	err = p.peek(keyState, func(value []byte) error {
+		state, err := DecodeState(value)
+		generation = state.Generation
+		return err
+	})
+	if isAbsent(err) {
 		err = nil
 	}
-	return state.Generation, errors.Join(err, db.Close())
+	return generation, err
+}
+
+// peek reads one value of the index, changing nothing.
+func (p *Claimed) peek(key []byte, use func(value []byte) error) error {
+	d := newDisk(p, Identity{})
+	db, err := index.Open(p.fs, p.fs.PathJoin(p.path, nameIndex), d.indexOptions(false, true))
+	if err != nil {
+		return indexError(err)
+	}
+	value, closer, err := db.Get(key)
+	if err == nil {
+		err = errors.Join(use(value), closer.Close())
+	}
+	return errors.Join(err, db.Close())
+}
+
+// Vouch asks the index of a drive whether it is the drive that format.json says,
+// and changes nothing. ErrDamaged where it is another one: the index has checksums,
+// and the file has none. Any other error, and nil where there is no index, means that
+// nothing more is known than the file says. While the lock is held it remembers.
+func (p *Claimed) Vouch(ctx context.Context) error {
+	if err := p.take(ctx); err != nil {
+		return err
+	}
+	defer p.give()
+	id, _ := p.Identity()
+	if p.drive != nil || p.Condition() != Formatted {
+		return nil
+	}
+	if p.belied != nil && p.belier == id {
+		return p.belied
+	}
+	err := p.peek(keyDrive, id.is)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", p.path, err)
+	}
+	if errors.Is(err, ErrDamaged) {
+		p.belied, p.belier = err, id
+	}
+	return err
+}
+
+// is compares the identity with the index's; ErrDamaged where they differ.
+func (id Identity) is(stored []byte) error {
+	if want, err := id.value(); err != nil || bytes.Equal(stored, want) {
+		return err
+	}
+	return fmt.Errorf("%w: %s and index are not of the same drive: give the file its content of before, or an empty directory in the drive's place, "+
+		"which is filled anew", ErrDamaged, nameFormat)
 }
 
 // Format makes a drive of a place: one that is missing, empty or half

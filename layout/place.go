@@ -111,6 +111,9 @@ type Claimed struct {
 	drive *disk        // open, handed out or not
 	ready bool         // drive was made by Format and not yet handed out
 
+	belied error    // by the index, of the drive that format.json said
+	belier Identity // it was
+
 	mu         sync.Mutex // guards what follows
 	condition  Condition
 	id         Identity
@@ -286,7 +289,7 @@ func (p *Claimed) unlock() error {
 		return nil
 	}
 	err := p.lock.Close()
-	p.lock = nil
+	p.lock, p.belied = nil, nil
 	return err
 }
 

@@ -174,7 +174,7 @@ func frames(r io.Reader, place layout.Place, shard int) error {
 // What follows implements the rest of heal.Set: nothing is changed.
 
 func (w *walked) Mend(context.Context, heal.Damage) error         { return heal.ErrAway }
-func (w *walked) Owing() []heal.Owing                             { return nil }
+func (w *walked) InSync() []heal.Owing                            { return nil }
 func (w *walked) Discard(context.Context, int, byte) (int, error) { return 0, layout.ErrReadOnly }
 func (w *walked) Expire(context.Context, time.Time) (int, error)  { return 0, layout.ErrReadOnly }
 func (w *walked) Load(context.Context) ([]byte, error)            { return nil, nil }

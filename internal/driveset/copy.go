@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sherd-storage/sherd/erasure"
+	"github.com/sherd-storage/sherd/internal/verdict"
 	"github.com/sherd-storage/sherd/layout"
 )
 
@@ -86,6 +87,11 @@ func (t *tenure) copyIndex(ctx context.Context, c *candidate, resume bool) error
 	if err := y.look(ctx); err != nil {
 		return err
 	}
+	if verdict.Counted(c.held.State, c.drive.Identity().Drive) {
+		if err := s.healer.Copied(ctx, c.drive.Identity().Drive); err != nil {
+			return err
+		}
+	}
 	if err := y.begin(ctx, resume); err != nil {
 		return err
 	}
@@ -112,9 +118,6 @@ func (t *tenure) copyIndex(ctx context.Context, c *candidate, resume bool) error
 		return err
 	}
 	c.place.copied(y.reached)
-	if len(c.name.Past) == 0 || !s.healer.Owes(c.name.Drive) {
-		s.healer.Doubt() // it may be an old image of itself, without shard files that the index names
-	}
 	s.Notify(Notice{Kind: NoticeCopied, Drive: c.place.Path, Slot: c.slot, Text: "the index was copied to the drive"})
 	var err error
 	c.held, err = c.drive.Holding(ctx)
@@ -277,13 +280,7 @@ func (y *copying) dead(ctx context.Context, slot layout.Slot) (bool, error) {
 	if owned, known := y.uploads[u]; known {
 		return !owned, nil
 	}
-	lo, hi := layout.UploadOwnerRange(u)
-	owners := &cursor{ctx: ctx, v: y.view, from: lo, to: hi}
-	if err := owners.open(lo); err != nil {
-		return false, err
-	}
-	owned := owners.Next()
-	err := errors.Join(owners.Err(), owners.Close())
+	owned, err := y.view.owned(ctx, u)
 	if err == nil && len(y.uploads) > 4096 {
 		clear(y.uploads)
 	}

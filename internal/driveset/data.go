@@ -173,10 +173,10 @@ func (s *Set) counting() quorum.Drives {
 	return t.inSync
 }
 
-// owes tells whether the drive that has a shard file of a place took another's, and
-// is still being given that one's files.
+// owes tells whether the drive that should have a shard file of a place is still being
+// given its files.
 func (s *Set) owes(place layout.Place, shard int, drive layout.DriveID) bool {
-	return place.Kind == layout.PlaceFile && place.Drives[shard] != drive && s.healer.Owes(drive)
+	return place.Kind == layout.PlaceFile && s.healer.Lacks(place.Drives[shard], drive)
 }
 
 // inlineShard reads one inline shard from the drive that has it.
@@ -192,7 +192,7 @@ func (s *Set) inlineShard(ctx context.Context, data layout.DataID, id layout.Dri
 var errAway = heal.ErrAway
 
 // report notes a shard that could not be read as it should be, and has it mended.
-// What a drive that took another's place is yet to be given is no news.
+// What a drive is yet to be given is no news.
 func (s *Set) report(place layout.Place, shard int, err error) {
 	f := Finding{Kind: FindingShard, Data: place.Data, Text: fmt.Sprintf("shard %d is damaged", shard)}
 	if err != nil {
@@ -211,7 +211,7 @@ func (s *Set) report(place layout.Place, shard int, err error) {
 		return // the index that is being brought to it has the shard, or says that it owes it
 	}
 	s.healer.Damaged(heal.Damage{Place: place, Shard: shard, Err: err})
-	if missing && holder.Heir && s.healer.Owes(holder.Drive) {
+	if missing && s.healer.Lacks(place.Drives[shard], holder.Drive) {
 		return
 	}
 	f.Drive = holder.Path

@@ -163,8 +163,8 @@ func (h healing) Holder(id layout.DriveID) heal.Holder {
 	return out
 }
 
-// Owing implements heal.Set.
-func (h healing) Owing() (out []heal.Owing) {
+// InSync implements heal.Set.
+func (h healing) InSync() (out []heal.Owing) {
 	t, err := h.serving()
 	if err != nil {
 		return nil
@@ -172,7 +172,7 @@ func (h healing) Owing() (out []heal.Owing) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for slot, name := range t.named() {
-		if m := t.members[slot]; len(name.Past) > 0 && t.readable().Has(slot) && !m.learner {
+		if m := t.members[slot]; t.readable().Has(slot) && !m.learner {
 			out = append(out, heal.Owing{Slot: slot, Path: m.place.Path, Drive: name.Drive, Past: name.Past})
 		}
 	}
@@ -236,7 +236,8 @@ func (h healing) Mend(ctx context.Context, d heal.Damage) error {
 	return errors.Join(heal.ErrNobody, m.drive.Shards().Remove(ctx, m.promise, d.Place.Data))
 }
 
-// user gives who uses a shard file; ErrNobody when none does.
+// user gives who uses a shard file; ErrNobody when none does. Parts of an upload that
+// nobody owns any more are being removed from the drives that know of them.
 func (h healing) user(ctx context.Context, data layout.DataID) (layout.OwnerOfData, error) {
 	v, err := h.View(ctx)
 	if err != nil {
@@ -249,11 +250,19 @@ func (h healing) user(ctx context.Context, data layout.DataID) (layout.OwnerOfDa
 		return layout.OwnerOfData{}, err
 	}
 	defer cur.Close()
-	if !cur.Next() {
-		return layout.OwnerOfData{}, errors.Join(cur.Err(), heal.ErrNobody)
+	for cur.Next() {
+		_, owner, err := layout.ParseDataOwnerSlot(cur.Item().Slot)
+		if err != nil || owner.Upload.IsZero() {
+			return owner, err
+		}
+		if owned, err := v.owned(ctx, owner.Upload); err != nil || owned {
+			return owner, err
+		}
 	}
-	_, owner, err := layout.ParseDataOwnerSlot(cur.Item().Slot)
-	return owner, err
+	if err := cur.Err(); err != nil {
+		return layout.OwnerOfData{}, err
+	}
+	return layout.OwnerOfData{}, heal.ErrNobody
 }
 
 // mendFile writes a shard file again. The damaged one goes to quarantine when the

@@ -26,7 +26,7 @@ func (m Mode) String() string { return [...]string{"closed", "read-only", "servi
 type Health struct {
 	Mode     Mode
 	Reason   string // of ReadOnly
-	Degraded bool   // fewer drives than N are in-sync
+	Degraded bool   // fewer drives than N are in-sync, or one of them may still lack shards
 	Needed   int    // in-sync drives that writing needs, Q
 	Drives   []DriveHealth
 	Position layout.Position // newest acknowledged entry
@@ -67,6 +67,7 @@ func (s *Set) Health() Health {
 		h.Degraded = h.Degraded || d.Status != InSync
 		h.Drives = append(h.Drives, d)
 	}
+	h.Degraded = h.Degraded || s.healer.Owing()
 	h.Damage, h.Work = s.damage.list(), s.work.told()
 	return h
 }
@@ -368,9 +369,7 @@ func (s *Set) Settled(while time.Duration) bool {
 	t.mu.Lock()
 	whole := t.stuck == nil && t.proposal == nil && t.readable().Count() == s.n
 	t.mu.Unlock()
-	for _, o := range (healing{s}).Owing() {
-		whole = whole && !s.healer.Owes(o.Drive)
-	}
+	whole = whole && !s.healer.Owing()
 	for _, p := range s.places {
 		p.mu.Lock()
 		whole = whole && p.status == InSync && s.now().Sub(p.since) >= while

@@ -293,6 +293,9 @@ func (s *Set) reconnect(ctx context.Context, p *place) {
 	if p.open() == nil && (err == nil || errors.Is(err, layout.ErrCorruptIndex)) {
 		err = s.occupy(ctx, p, err)
 	}
+	if strange(err) {
+		err = errors.Join(err, p.yield())
+	}
 	switch {
 	case err == nil || ctx.Err() != nil:
 	case refusal(err):
@@ -302,6 +305,22 @@ func (s *Set) reconnect(ctx context.Context, p *place) {
 	}
 	p.drop(err)
 	s.nudge()
+}
+
+// strange: what is there is no drive of the set, or none any more.
+func strange(err error) bool { return errors.Is(err, ErrMixed) || errors.Is(err, errReplaced) }
+
+// yield gives the lock of a place back where what is there is another's, until it is
+// looked at again.
+func (p *place) yield() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.claim == nil || p.drive != nil {
+		return nil
+	}
+	claim := p.claim
+	p.claim = nil
+	return claim.Release()
 }
 
 // worthReopening: the set was stuck by a promise that it can go above; or

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sherd-storage/sherd/internal/quorum"
@@ -116,6 +117,9 @@ func (p *place) keep(claim *layout.Claimed) bool {
 func (p *place) openDrive(ctx context.Context, s *Set, claim *layout.Claimed) error {
 	if id, ok := claim.Identity(); ok {
 		if err := s.fits(p, id); err != nil {
+			if damaged := claim.Vouch(ctx); errors.Is(damaged, layout.ErrDamaged) {
+				return damaged
+			}
 			return err
 		}
 		if s.replaced(id) {
@@ -146,8 +150,7 @@ func (s *Set) enrol(p *place, d layout.Drive, h layout.Holding) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.drive, p.id, p.known, p.stable = d, d.Identity(), true, h.Stable.Position
-	p.counted, p.rebuild, p.ready = verdict.Counted(h.State, p.id.Drive), h.Rebuild != nil, false
-	p.useless = false
+	p.counted, p.rebuild, p.ready, p.useless = verdict.Counted(h.State, p.id.Drive), h.Rebuild != nil, false, false
 	if p.rebuild {
 		p.stable = h.Rebuild.Reached
 	}
@@ -308,8 +311,42 @@ func (s *Set) sameDirectory() error {
 }
 
 // acquaint refuses drives that do not belong together, and too few of them, by
-// what their format files say.
+// what their format files say. A file that is damaged may say anything: the indexes
+// are asked then, and a drive whose own says something else is out of reach.
 func (s *Set) acquaint() error {
+	err := s.compare()
+	if err != nil && s.belied() {
+		err = s.compare()
+	}
+	return err
+}
+
+// belied puts drives out of reach whose index says that they are not what their
+// format file says; it tells whether there are such.
+func (s *Set) belied() bool {
+	var wg sync.WaitGroup
+	var found atomic.Bool
+	for _, p := range s.places {
+		p.mu.Lock()
+		claim, err := p.claim, p.err
+		p.mu.Unlock()
+		if claim == nil || err != nil {
+			continue
+		}
+		wg.Add(1)
+		s.spawn(func() {
+			defer wg.Done()
+			if err := claim.Vouch(s.ctx); errors.Is(err, layout.ErrDamaged) {
+				p.set(Away, err, s.now())
+				found.Store(true)
+			}
+		})
+	}
+	_ = within(gatherLimit, wg.Wait) // who does not answer is believed
+	return found.Load()
+}
+
+func (s *Set) compare() error {
 	var drives []identified
 	formatted, blank := 0, 0
 	for _, p := range s.places {

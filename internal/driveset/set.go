@@ -181,6 +181,7 @@ func Open(ctx context.Context, places []Place, o *Options) (*Set, error) {
 		return nil, errors.Join(err, s.release())
 	}
 	s.serve(t)
+	s.healer.Recall(ctx)
 	if !s.opt.ReadOnly {
 		s.acknowledge()
 		s.wg.Go(s.keep)

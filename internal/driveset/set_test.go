@@ -246,7 +246,7 @@ func (c *client) listOnce() (out []string, err error) {
 // eventually waits for something that the set does by itself.
 func (c *client) eventually(what string, ok func(driveset.Health) bool) {
 	c.t.Helper()
-	if !assert.Eventually(c.t, func() bool { return ok(c.set.Health()) }, 10*time.Second, 5*time.Millisecond, what) {
+	if !assert.Eventually(c.t, func() bool { return ok(c.set.Health()) }, 30*time.Second, 5*time.Millisecond, what) {
 		c.t.Fatalf("%+v", c.set.Health())
 	}
 }

@@ -186,30 +186,40 @@ func (s *Set) word(t *tenure) (quorum.Drives, error) {
 	force := t.force
 	t.mu.Unlock()
 	force.Names = names
-	there, vacant := s.standing(t)
+	there, vacant, whole := s.standing(t)
 	var word quorum.Drives
-	var lacking []string
+	var missing []string
+	lacking := false
 	for slot, name := range names {
-		switch id, ok := there[slot]; {
-		case ok && id == name.Drive && !vacant.Has(slot):
-		case ok && vacant.Has(slot) && verdict.Succeeds(force, slot, id, s.opt.Replaced), !ok && vacant.Has(slot) && s.gone(name.Drive):
-			word |= quorum.One(slot)
-		default:
-			lacking = append(lacking, name.Drive.String())
+		id, ok := there[slot]
+		if ok && id == name.Drive && !vacant.Has(slot) {
+			continue
 		}
+		said := name.Drive.String()
+		if ok && vacant.Has(slot) && verdict.Succeeds(force, slot, id, s.opt.Replaced) || !ok && vacant.Has(slot) && s.gone(name.Drive) {
+			word |= quorum.One(slot)
+			said += " (named, and has a place)"
+		} else {
+			lacking = true
+		}
+		if whole.Has(slot) {
+			said += " (whose directory is to stay as it is, for the shard files in it)"
+		}
+		missing = append(missing, said)
 	}
-	if len(lacking) > 0 {
+	if lacking {
 		return 0, fmt.Errorf("%w: too few drives are there to decide that others take their places; "+
-			"should all that are missing be gone for ever, name them, and give each an empty place: %s", errOperator, strings.Join(lacking, ", "))
+			"should all that are missing be gone for ever, name each of them, and give each an empty place: %s", errOperator, strings.Join(missing, ", "))
 	}
 	return word, nil
 }
 
 // standing gives the drives that are open, by slot; and the slots that have a drive
-// that never counted, or none but a place that could be filled.
-func (s *Set) standing(t *tenure) (map[int]layout.DriveID, quorum.Drives) {
+// that never counted, or none but a place that could be filled; and which of these hold
+// the shard files of a drive whose index can not be used.
+func (s *Set) standing(t *tenure) (there map[int]layout.DriveID, vacant, whole quorum.Drives) {
 	names := t.named()
-	there, vacant := map[int]layout.DriveID{}, quorum.Drives(0)
+	there = map[int]layout.DriveID{}
 	seats := s.seats()
 	assigned := assign(names, seats, s.opt.Replaced)
 	for i, p := range s.places {
@@ -225,11 +235,12 @@ func (s *Set) standing(t *tenure) (map[int]layout.DriveID, quorum.Drives) {
 		case p.drive == nil && p.claim != nil && (p.claim.Condition() == layout.NoIndex || errors.Is(p.err, layout.ErrCorruptIndex)):
 			if id, ok := p.claim.Identity(); ok {
 				vacant |= quorum.One(id.Slot)
+				whole |= quorum.One(id.Slot)
 			}
 		}
 		p.mu.Unlock()
 	}
-	return there, vacant
+	return there, vacant, whole
 }
 
 // seat is what the assignment of places to slots goes by.

@@ -201,6 +201,10 @@ func TestOperatorsWord(t *testing.T) {
 					c = s.openWith(t, c)
 					time.Sleep(time.Minute) // virtual
 					require.Equal(t, driveset.ReadOnly, c.set.Health().Mode)
+					for _, i := range lost { // it is told of all, and that it was taken
+						require.ErrorContains(t, c.set.Health().Drives[lost[1]].Err, ids[i].String())
+					}
+					require.ErrorContains(t, c.set.Health().Drives[lost[1]].Err, ids[lost[0]].String()+" (named, and has a place)")
 					require.NoError(t, c.set.Close())
 				}
 				s.opt.Replaced = nil
@@ -256,6 +260,7 @@ func TestReplacedDriveComesBack(t *testing.T) {
 		c.check()
 		time.Sleep(time.Minute) // virtual
 		require.Equal(t, driveset.Refused, c.set.Health().Drives[3].Status)
+		s.free(t, 3)
 		require.NoError(t, c.set.Close())
 
 		s.fs[3] = made
@@ -342,6 +347,7 @@ func TestUnreadableIndexAmongTooFew(t *testing.T) {
 		names, err := s.fs[2].List("/d2")
 		require.NoError(t, err)
 		require.NotContains(t, names, "index")
+		require.ErrorContains(t, c.set.Health().Drives[2].Err, ids[2].String()+" (whose directory is to stay as it is")
 		require.NoError(t, c.set.Close())
 		s.opt.Replaced = []layout.DriveID{ids[2], ids[1]}
 		c = s.openWith(t, c)

@@ -463,3 +463,14 @@ func (p *pins) oldest(visible layout.Position, now time.Time) layout.Position {
 	}
 	return visible
 }
+
+// owned tells whether an upload has an owner: who has not is being removed, in steps.
+func (v *View) owned(ctx context.Context, u layout.UploadID) (bool, error) {
+	lo, hi := layout.UploadOwnerRange(u)
+	owners := &cursor{ctx: ctx, v: v, from: lo, to: hi}
+	if err := owners.open(lo); err != nil {
+		return false, err
+	}
+	owned := owners.Next()
+	return owned, errors.Join(owners.Err(), owners.Close())
+}

@@ -42,8 +42,8 @@ type Set interface {
 	Mend(ctx context.Context, d Damage) error
 	// Holder tells who has the shards that were given to a drive.
 	Holder(id layout.DriveID) Holder
-	// Owing gives the in-sync drives that took another's place.
-	Owing() []Owing
+	// InSync gives the drives that count, with those whose places they took.
+	InSync() []Owing
 	// Discard puts aside, on a drive, the files of one of 256 directories that
 	// nobody uses.
 	Discard(ctx context.Context, slot int, dir byte) (int, error)
@@ -85,7 +85,8 @@ type Holder struct {
 	Heir  bool // it took the place of the drive with that id
 }
 
-// Owing is a drive that took the place of others, and has their shards to bring.
+// Owing is a drive that is to have the shards that were given to others, whose place
+// it took.
 type Owing struct {
 	Slot  int
 	Path  string
@@ -198,8 +199,9 @@ type Healer struct {
 	mu        sync.Mutex // guards notes; never locked across I/O
 	note      notes
 	read      bool          // note was loaded
-	inherited bool          // something was wounded when it was, or is in doubt, and no scrub has ended since
-	doubts    int           // how often there was doubt
+	inherited bool          // something was wounded when it was, and no scrub has ended since
+	unsaved   bool          // the set could not keep what note is
+	images    int           // drives that owe shards given to themselves
 	save      chan struct{} // held by who saves notes
 
 	turn   chan struct{} // held by who scrubs or tidies; what follows is theirs

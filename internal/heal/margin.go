@@ -84,6 +84,7 @@ func merge(to, from classes) {
 type census struct {
 	mu      sync.Mutex // guards what follows; never locked across I/O
 	known   bool
+	stale   bool // an earlier process counted, and what it wrote afterwards is not in it
 	counted time.Time
 	classes classes
 	since   classes     // written since a count began, which passed their place before; nil while none is under way
@@ -146,7 +147,7 @@ func (c *census) end(counted classes, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	merge(counted, c.since)
-	c.classes, c.since, c.at, c.known, c.counted = counted, nil, nil, true, at
+	c.classes, c.since, c.at, c.known, c.stale, c.counted = counted, nil, nil, true, false, at
 }
 
 // Margin says how far objects are from harm, with the drives that are in reach now
@@ -207,7 +208,7 @@ func (h *Healer) standing() func(layout.DriveID) bool {
 		is, known := seen[id]
 		if !known {
 			holder := h.set.Holder(id)
-			is = holder.Reach && !(holder.Heir && h.Owes(holder.Drive))
+			is = holder.Reach && !h.Lacks(id, holder.Drive)
 			seen[id] = is
 		}
 		return is

@@ -246,14 +246,14 @@ func (h *Healer) mend(ctx context.Context, d Damage, also func(Finding)) error {
 	return err
 }
 
-// owed: the shard was never on its drive, which took another's place. To bring it
-// is no news.
+// owed: the shard was never on its drive, or that was not looked up yet. To bring it is
+// no news.
 func (h *Healer) owed(d *Damage) bool {
 	if d.Err != nil && !errors.Is(d.Err, layout.ErrNotFound) {
 		return false
 	}
-	holder := h.set.Holder(d.Place.Drives[d.Shard])
-	return holder.Heir && h.Owes(holder.Drive)
+	given := d.Place.Drives[d.Shard]
+	return h.Lacks(given, h.set.Holder(given).Drive)
 }
 
 // nobody is told.

@@ -43,6 +43,14 @@ type censusNote struct {
 	Classes []classNote `json:"classes"`
 }
 
+// Recall reads what healing noted before, if that can be read now: until it is, drives
+// that took another's place are taken to owe what they have.
+func (h *Healer) Recall(ctx context.Context) {
+	if err := h.load(ctx); err != nil && ctx.Err() == nil {
+		h.opt.Logger.Debug("sherd: what healing had noted can not be read yet", "error", err)
+	}
+}
+
 // load reads the notes, once.
 func (h *Healer) load(ctx context.Context) error {
 	h.mu.Lock()
@@ -75,6 +83,7 @@ func (h *Healer) load(ctx context.Context) error {
 		n.Scrub.Behind = nil // what was wrong may lie before that
 	}
 	h.note, h.read = n, true
+	h.countImages()
 	if c := n.Census; c != nil {
 		h.census.restore(classesOf(c.Classes), c.At)
 	}
@@ -90,7 +99,7 @@ func (c *census) restore(before classes, at time.Time) {
 		return
 	}
 	merge(before, c.classes)
-	c.classes, c.known, c.counted = before, true, at
+	c.classes, c.known, c.stale, c.counted = before, true, true, at
 }
 
 // keep changes the notes and has the set keep them. A set that can not write now
@@ -102,11 +111,15 @@ func (h *Healer) keep(ctx context.Context, change func(n *notes)) {
 	defer func() { <-h.save }()
 	h.mu.Lock()
 	change(&h.note)
+	h.countImages()
 	document, err := json.Marshal(&h.note)
 	h.mu.Unlock()
 	if err == nil {
 		err = h.set.Save(ctx, document)
 	}
+	h.mu.Lock()
+	h.unsaved = err != nil
+	h.mu.Unlock()
 	if err != nil && ctx.Err() == nil {
 		h.opt.Logger.Debug("sherd: what healing notes could not be kept", "error", err)
 	}
@@ -139,7 +152,7 @@ func (h *Healer) scrubDue(ctx context.Context) error {
 	if h.born.IsZero() {
 		h.born = now
 	}
-	if at, known := h.census.when(); !known || h.opt.Clock().Sub(at) >= every || at.After(h.opt.Clock()) {
+	if h.census.due(h.opt.Clock(), every) {
 		if err := h.countAll(ctx, countPace); err != nil {
 			return err
 		}
@@ -175,18 +188,12 @@ func (h *Healer) wounded(ctx context.Context) (inherited bool) {
 	return inherited
 }
 
-// Doubt has a scrub begin soon: something may be wrong that nobody has met.
-func (h *Healer) Doubt() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.doubts++
-	h.inherited, h.note.Wounded = true, true
-}
-
-func (c *census) when() (time.Time, bool) {
+// due: objects are to be counted, which they are once after the start and then every so
+// often.
+func (c *census) due(now time.Time, every time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.counted, c.known
+	return !c.known || c.stale || now.Sub(c.counted) >= every || c.counted.After(now)
 }
 
 // scrub makes a pass over everything, or goes on with one: it reads, compares and
@@ -195,9 +202,6 @@ func (h *Healer) scrub(ctx context.Context, n scrubNote, rate int64, found func(
 	if len(n.Behind) == 0 || layout.CheckSlot(n.Behind) != nil {
 		n = scrubNote{Begun: h.opt.Clock(), Ended: n.Ended}
 	}
-	h.mu.Lock()
-	doubts := h.doubts
-	h.mu.Unlock()
 	counted := classesOf(n.Counted)
 	h.census.begin(n.Behind)
 	job := h.opt.Begin(WorkScrub, "")
@@ -238,8 +242,8 @@ func (h *Healer) scrub(ctx context.Context, n scrubNote, rate int64, found func(
 	n.Behind, n.Counted, n.Ended = nil, nil, h.opt.Clock()
 	wounded := h.queue.wounded()
 	h.keep(ctx, func(all *notes) {
-		h.inherited = h.doubts != doubts
-		all.Scrub, all.Census, all.Wounded = n, h.census.note(), wounded || h.inherited
+		h.inherited = false
+		all.Scrub, all.Census, all.Wounded = n, h.census.note(), wounded
 	})
 	return nil
 }
@@ -382,7 +386,7 @@ func (h *Healer) All(ctx context.Context, found func(Finding)) (Summary, error) 
 	if err := h.load(ctx); err != nil {
 		return sum, err
 	}
-	for _, o := range h.set.Owing() {
+	for _, o := range h.owing() {
 		n, err := h.supply(ctx, o, 0)
 		sum.Supplied += n
 		if err != nil {

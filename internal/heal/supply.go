@@ -2,7 +2,9 @@ package heal
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,23 +19,75 @@ const supplyAtOnce = 6
 // supplyNote is how far a drive has been given what it owes.
 type supplyNote struct {
 	Done   bool        `json:"done,omitempty"`
+	Own    bool        `json:"own,omitempty"` // those that were given to itself, too
 	Behind layout.Slot `json:"behind,omitempty"`
 	Shards uint64      `json:"shards,omitempty"`
 	Bytes  uint64      `json:"bytes,omitempty"`
 }
 
-// Owes tells whether a drive has not yet all the shards of those whose place it
-// took.
-func (h *Healer) Owes(id layout.DriveID) bool {
-	return !noted(h, func(n *notes) bool { return n.Supplied[id.String()].Done })
+// Lacks tells whether a drive may not have the shards that were given to a drive: one
+// whose place it took, or itself.
+func (h *Healer) Lacks(given, holder layout.DriveID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if given == holder && h.images == 0 {
+		return false
+	}
+	n := h.note.Supplied[holder.String()]
+	return !n.Done && (n.Own || given != holder)
 }
 
-// supplyDue brings drives that took another's place what they owe.
+// Copied tells that the index of a drive that counted is being copied to it anew. It may
+// be an old image of itself, without shard files that the index names: until all were
+// looked for it owes them, as if it had taken another's place. That is noted before it
+// counts again.
+func (h *Healer) Copied(ctx context.Context, id layout.DriveID) error {
+	if err := h.load(ctx); err != nil {
+		return err
+	}
+	h.keep(ctx, func(n *notes) { n.Supplied[id.String()] = supplyNote{Own: true} })
+	return nil
+}
+
+// countImages counts anew what images is. mu is held.
+func (h *Healer) countImages() {
+	h.images = 0
+	for _, n := range h.note.Supplied {
+		if n.Own && !n.Done {
+			h.images++
+		}
+	}
+}
+
+// owing gives the drives that may not have all the shards that they should.
+func (h *Healer) owing() (out []Owing) {
+	for _, o := range h.set.InSync() {
+		n := noted(h, func(n *notes) supplyNote { return n.Supplied[o.Drive.String()] })
+		if n.Own {
+			o.Past = append(slices.Clone(o.Past), o.Drive)
+		}
+		if len(o.Past) > 0 && !n.Done {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// Owing tells whether a drive that counts may not have all the shards that it should.
+func (h *Healer) Owing() bool { return len(h.owing()) > 0 }
+
+// supplyDue brings drives what they owe.
 func (h *Healer) supplyDue(ctx context.Context) error {
 	if err := h.load(ctx); err != nil {
 		return err
 	}
-	for _, o := range h.set.Owing() {
+	h.mu.Lock()
+	unsaved := h.unsaved
+	h.mu.Unlock()
+	if unsaved {
+		h.keep(ctx, func(*notes) {})
+	}
+	for _, o := range h.owing() {
 		if _, err := h.supply(ctx, o, h.opt.SupplyBytes); err != nil {
 			return err
 		}
@@ -50,11 +104,11 @@ func (h *Healer) supply(ctx context.Context, o Owing, rate int64) (uint64, error
 		return 0, nil
 	}
 	if layout.CheckSlot(n.Behind) != nil {
-		n = supplyNote{}
+		n = supplyNote{Own: n.Own}
 	}
 	job := h.opt.Begin(WorkShards, o.Path)
 	defer job.End()
-	job.Expect(h.census.owed(o.Past))
+	expected := false
 	job.Resume(n.Shards, n.Bytes)
 	s := &supplying{h: h, o: o, job: job, p: pacer{rate: rate, now: h.opt.Now}, room: make(chan struct{}, supplyAtOnce)}
 	defer s.wg.Wait()
@@ -62,6 +116,11 @@ func (h *Healer) supply(ctx context.Context, o Owing, rate int64) (uint64, error
 	err := h.places(ctx, n.Behind, func(at layout.Slot, p layout.Position, place layout.Place) error {
 		if err := s.place(ctx, at, p, place); err != nil {
 			return err
+		}
+		if !expected { // objects may be counted meanwhile
+			all, bytes := h.census.owed(o.Past)
+			expected = all > 0
+			job.Expect(all, bytes)
 		}
 		if now := h.opt.Now(); now.Sub(saved) >= saveEvery {
 			s.wg.Wait() // what is noted is complete
@@ -91,12 +150,16 @@ func (h *Healer) supply(ctx context.Context, o Owing, rate int64) (uint64, error
 // keepSupplied notes how far a drive is, and forgets drives that owe nothing any
 // more because they are gone.
 func (h *Healer) keepSupplied(ctx context.Context, id string, n supplyNote) {
-	owing := h.set.Owing()
+	known := noted(h, func(all *notes) []string { return slices.Collect(maps.Keys(all.Supplied)) })
+	known = slices.DeleteFunc(known, func(other string) bool {
+		var drive layout.DriveID
+		_, err := hex.Decode(drive[:], []byte(other))
+		holder := h.set.Holder(drive)
+		return err == nil && holder.Slot >= 0 && !holder.Heir
+	})
 	h.keep(ctx, func(all *notes) {
-		for other := range all.Supplied {
-			if !slices.ContainsFunc(owing, func(o Owing) bool { return o.Drive.String() == other }) {
-				delete(all.Supplied, other)
-			}
+		for _, gone := range known {
+			delete(all.Supplied, gone)
 		}
 		all.Supplied[id] = n
 	})

@@ -115,7 +115,7 @@ func (p *Pools) Add(ctx context.Context, places []driveset.Place, setDrives int)
 		return driveset.ErrReadOnly
 	}
 	t := p.Table()
-	found := p.look(ctx, places)
+	found := p.look(ctx, places, false)
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -55,30 +55,14 @@ func (p *Pools) open(ctx context.Context, lists [][]driveset.Place) error {
 	if one, err := p.openOne(ctx, lists); one {
 		return err
 	}
-	found := make([][]seen, len(lists))
-	plans := make([]plan, len(lists))
-	for i, list := range lists {
-		found[i] = p.look(ctx, list)
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		var err error
-		if plans[i], err = arrange(found[i], p.opt.SetDrives, nil); err != nil {
-			return err
-		}
-	}
-	zero, err := firstPool(plans)
+	found, err := p.lookAll(ctx, lists, false)
 	if err != nil {
 		return err
 	}
-	if err := p.openFirst(ctx, plans, zero); err != nil {
-		return err
+	pools, added, err := p.sort(ctx, found)
+	if err != nil && ctx.Err() == nil {
+		pools, added, err = p.sortAgain(ctx, lists, err)
 	}
-	recorded, err := readShapes(ctx, p.first)
-	if err != nil {
-		return err
-	}
-	pools, added, err := p.match(ctx, recorded, found, plans, zero)
 	if err != nil {
 		return err
 	}
@@ -90,6 +74,45 @@ func (p *Pools) open(ctx context.Context, lists [][]driveset.Place) error {
 	return p.openRest(ctx, pools)
 }
 
+// sort finds which places make which set, opens the first set, and formats the pools
+// that the store does not have yet, which added says.
+func (p *Pools) sort(ctx context.Context, found [][]seen) (pools []plan, added bool, err error) {
+	plans := make([]plan, len(found))
+	for i := range found {
+		if plans[i], err = arrange(found[i], p.opt.SetDrives, nil); err != nil {
+			return nil, false, err
+		}
+	}
+	zero, err := firstPool(plans)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := p.openFirst(ctx, plans, zero); err != nil {
+		return nil, false, err
+	}
+	recorded, err := readShapes(ctx, p.first)
+	if err != nil {
+		return nil, false, err
+	}
+	return p.match(ctx, recorded, found, plans, zero)
+}
+
+// sortAgain sorts after an error, which a format file that is damaged may have made:
+// it may say anything. The indexes are asked.
+func (p *Pools) sortAgain(ctx context.Context, lists [][]driveset.Place, failed error) ([]plan, bool, error) {
+	if p.first != nil {
+		if err := p.first.Close(); err != nil {
+			return nil, false, errors.Join(failed, err)
+		}
+		p.first = nil
+	}
+	found, err := p.lookAll(ctx, lists, true)
+	if err != nil || !damaged(found) {
+		return nil, false, errors.Join(failed, err)
+	}
+	return p.sort(ctx, found)
+}
+
 // openOne opens what is mostly there: one set. It is false where the places are
 // of several.
 func (p *Pools) openOne(ctx context.Context, lists [][]driveset.Place) (bool, error) {
@@ -99,7 +122,7 @@ func (p *Pools) openOne(ctx context.Context, lists [][]driveset.Place) (bool, er
 	}
 	set, err := driveset.Open(ctx, places, p.setOptions(0, 0, layout.DeploymentID{}, 1))
 	if err != nil {
-		several := errors.Is(err, driveset.ErrMixed) && ctx.Err() == nil && severalSets(p.look(ctx, places))
+		several := errors.Is(err, driveset.ErrMixed) && ctx.Err() == nil && severalSets(p.look(ctx, places, false))
 		return !several, err
 	}
 	p.first, p.created = set, set.Created()
@@ -122,9 +145,10 @@ func (p *Pools) openOne(ctx context.Context, lists [][]driveset.Place) (bool, er
 }
 
 func severalSets(places []seen) bool {
-	first := slices.IndexFunc(places, func(s seen) bool { return s.known })
-	return first >= 0 && slices.ContainsFunc(places, func(s seen) bool {
-		return s.known && s.id.Deployment == places[first].id.Deployment && (s.id.Set != places[first].id.Set || s.id.Pool != places[first].id.Pool)
+	return slices.ContainsFunc(places, func(a seen) bool {
+		return slices.ContainsFunc(places, func(b seen) bool {
+			return a.known && b.known && a.id.Deployment == b.id.Deployment && (a.id.Set != b.id.Set || a.id.Pool != b.id.Pool)
+		})
 	})
 }
 
@@ -149,8 +173,22 @@ const (
 	leastCache   = 4 << 20
 )
 
-// look looks at all places, without changing anything.
-func (p *Pools) look(ctx context.Context, list []driveset.Place) []seen {
+func (p *Pools) lookAll(ctx context.Context, lists [][]driveset.Place, vouch bool) ([][]seen, error) {
+	found := make([][]seen, len(lists))
+	for i, list := range lists {
+		found[i] = p.look(ctx, list, vouch)
+	}
+	return found, ctx.Err()
+}
+
+// damaged: there is a drive whose index says that it is not what its format file says.
+func damaged(found [][]seen) bool {
+	return slices.ContainsFunc(slices.Concat(found...), func(s seen) bool { return errors.Is(s.err, layout.ErrDamaged) })
+}
+
+// look looks at all places, without changing anything. vouch has the indexes asked as
+// well: a drive that its own belies is not known.
+func (p *Pools) look(ctx context.Context, list []driveset.Place, vouch bool) []seen {
 	out := make([]seen, len(list))
 	type answer struct {
 		at int
@@ -160,7 +198,7 @@ func (p *Pools) look(ctx context.Context, list []driveset.Place) []seen {
 	o := &layout.Options{Logger: p.opt.Set.Logger, TrustLocks: true, Memory: p.opt.Set.Memory, ReadOnly: true, Now: p.opt.Set.Clock}
 	for i, place := range list {
 		out[i] = seen{Place: place, err: errors.New("the place does not answer")}
-		go func() { answers <- answer{i, lookAt(ctx, place, o)} }()
+		go func() { answers <- answer{i, lookAt(ctx, place, o, vouch)} }()
 	}
 	limit := time.NewTimer(lookLimit)
 	defer limit.Stop()
@@ -177,7 +215,7 @@ func (p *Pools) look(ctx context.Context, list []driveset.Place) []seen {
 	return out
 }
 
-func lookAt(ctx context.Context, place driveset.Place, o *layout.Options) seen {
+func lookAt(ctx context.Context, place driveset.Place, o *layout.Options, vouch bool) seen {
 	s := seen{Place: place}
 	claim, err := layout.Claim(ctx, place.FS, place.Path, o)
 	if errors.Is(err, fs.ErrNotExist) { // there is not even a lock: formatting was begun, at most
@@ -190,7 +228,12 @@ func lookAt(ctx context.Context, place driveset.Place, o *layout.Options) seen {
 	}
 	s.id, s.known = claim.Identity()
 	s.blank = !s.known
-	s.err = claim.Release()
+	if vouch {
+		if err = claim.Vouch(ctx); errors.Is(err, layout.ErrDamaged) {
+			s.err, s.known = err, false
+		}
+	}
+	s.err = errors.Join(s.err, claim.Release())
 	return s
 }
 

@@ -196,6 +196,7 @@ var meanings = []meaning{
 	{driveset.ErrTooFew, ErrTooFewDrives},
 	{driveset.ErrMixed, ErrMixedDrives},
 	{pools.ErrShape, ErrInvalidArgument},
+	{pools.ErrUnknownDrive, ErrInvalidArgument},
 	{driveset.ErrMustExist, ErrNotExist},
 	{driveset.ErrUnavailable, ErrUnavailable},
 	{driveset.ErrAborted, ErrUnavailable},

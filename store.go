@@ -87,7 +87,8 @@ type Options struct {
 	// their stead where that does not happen by itself. While too few drives are there
 	// to write, it must name all that are missing, and each needs an empty directory.
 	// Never name a drive that may come back: what only it has is lost. Ids of drives
-	// that are there, or were replaced already, do nothing.
+	// that are there, or were replaced already, do nothing; ErrInvalidArgument where the
+	// store never had the drive.
 	Replace []string
 	// RebuildBytes is how many bytes a second are written to a drive that is being
 	// rebuilt. 0: as many as it can take.

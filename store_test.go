@@ -125,6 +125,7 @@ func TestOptionsAreValidated(t *testing.T) {
 		"budget":     {4, &sherd.Options{MemoryBudget: 1}},
 		"expiry":     {4, &sherd.Options{UploadExpiry: -1}},
 		"replace":    {4, &sherd.Options{Replace: []string{"00112233445566778"}}},
+		"unknown":    {4, &sherd.Options{Replace: []string{"0011223344556677"}}},
 		"rebuild":    {4, &sherd.Options{RebuildBytes: -1}},
 		"everything": {0, &sherd.Options{Parity: &three, CacheBytes: -1}},
 	} {

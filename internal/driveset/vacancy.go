@@ -62,6 +62,12 @@ func (s *Set) replaced(id layout.Identity) bool {
 // gone: the operator said that a drive will not come back.
 func (s *Set) gone(id layout.DriveID) bool { return slices.Contains(s.opt.Replaced, id) }
 
+// Knows tells whether a drive is the set's, or was.
+func (s *Set) Knows(id layout.DriveID) bool {
+	t, err := s.serving()
+	return err == nil && slices.ContainsFunc(t.named(), func(n layout.Name) bool { return n.Drive == id || slices.Contains(n.Past, id) })
+}
+
 // occupy makes a drive of a place where there is none that can be opened, if that is
 // allowed. Without an error there may be none yet: it is asked again. found is why
 // what is there could not be opened.

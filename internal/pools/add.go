@@ -78,6 +78,41 @@ func (p *Pools) record(ctx context.Context, pools []plan) error {
 	return nil
 }
 
+// nothingYet: the store was made just now, or its making was not ended.
+func (p *Pools) nothingYet(ctx context.Context) error {
+	view, err := p.first.View(ctx)
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	if view.Position() > 0 {
+		return fmt.Errorf("%w: the store has one set of %d drives, which stays as it is: give more drives as a further pool", driveset.ErrMixed, p.first.Drives())
+	}
+	return nil
+}
+
+// knowsReplaced: each drive that the operator said is gone for ever is of the store, or
+// was. What sets that are not open know is not known.
+func (p *Pools) knowsReplaced() error {
+	var sets []*driveset.Set
+	for _, m := range p.Table().all {
+		set := m.set.Load()
+		if set == nil {
+			return nil
+		}
+		sets = append(sets, set)
+	}
+	for _, id := range p.opt.Set.Replaced {
+		if !slices.ContainsFunc(sets, func(s *driveset.Set) bool { return s.Knows(id) }) {
+			return fmt.Errorf("%w: %s", ErrUnknownDrive, id)
+		}
+	}
+	return nil
+}
+
+// ErrUnknownDrive: what is to be replaced is no drive of the store, and never was.
+var ErrUnknownDrive = errors.New("no drive of the store has this id, or had it")
+
 // writeTries is how often a change that was undone is tried again.
 const writeTries = 4
 

@@ -37,6 +37,9 @@ func Open(ctx context.Context, lists [][]driveset.Place, o *Options) (*Pools, er
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	err := p.open(ctx, lists)
+	if err == nil {
+		err = p.knowsReplaced()
+	}
 	if err != nil {
 		p.cancel()
 		if t := p.table.Load(); t != nil {
@@ -415,19 +418,6 @@ func (p *Pools) match(ctx context.Context, recorded []shape, found [][]seen, pla
 		}
 	}
 	return pools, added, nil
-}
-
-// nothingYet: the store was made just now, or its making was not ended.
-func (p *Pools) nothingYet(ctx context.Context) error {
-	view, err := p.first.View(ctx)
-	if err != nil {
-		return err
-	}
-	defer view.Close()
-	if view.Position() > 0 {
-		return fmt.Errorf("%w: the store has one set of %d drives, which stays as it is: give more drives as a further pool", driveset.ErrMixed, p.first.Drives())
-	}
-	return nil
 }
 
 // openRest opens all sets but the first, several at a time, and makes the table.

@@ -266,3 +266,27 @@ func write(t *testing.T, p driveset.Place, text []byte) {
 	_, err = f.Write(text)
 	require.NoError(t, errors.Join(err, f.Close()))
 }
+
+// The operator's word about a drive that the store never had is a mistake, and is told.
+//
+// Kills: a word that is not looked at.
+func TestUnknownDrivesAreNotReplaced(t *testing.T) {
+	all := places(4)
+	o := options()
+	open := func() error {
+		p, err := pools.Open(t.Context(), [][]driveset.Place{all[:2], all[2:]}, o)
+		if err == nil {
+			err = p.Close()
+		}
+		return err
+	}
+	require.NoError(t, open())
+	is, err := layout.DecodeIdentity(read(t, all[3]))
+	require.NoError(t, err)
+	o.Set.Replaced = []layout.DriveID{is.Drive} // of any set, and there
+	require.NoError(t, open())
+	o.Set.Replaced = []layout.DriveID{is.Drive, {1}}
+	require.ErrorIs(t, open(), pools.ErrUnknownDrive)
+	o.Set.Replaced = o.Set.Replaced[:1]
+	require.NoError(t, open())
+}

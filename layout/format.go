@@ -82,13 +82,15 @@ func (p *Claimed) Vouch(ctx context.Context) error {
 	return err
 }
 
+// restore is what to do about a format.json that can not be believed.
+const restore = "give the file its content of before, or an empty directory in the drive's place, which is filled anew"
+
 // is compares the identity with the index's; ErrDamaged where they differ.
 func (id Identity) is(stored []byte) error {
 	if want, err := id.value(); err != nil || bytes.Equal(stored, want) {
 		return err
 	}
-	return fmt.Errorf("%w: %s and index are not of the same drive: give the file its content of before, or an empty directory in the drive's place, "+
-		"which is filled anew", ErrDamaged, nameFormat)
+	return fmt.Errorf("%w: %s and index are not of the same drive: %s", ErrDamaged, nameFormat, restore)
 }
 
 // Format makes a drive of a place: one that is missing, empty or half

@@ -347,6 +347,9 @@ func fresh(name string) bool {
 
 func (p *Claimed) inspectFormatted() (Condition, Identity, error) {
 	id, err := readFormat(p.fs, p.path)
+	if errors.Is(err, ErrBadRecord) {
+		err = fmt.Errorf("%w: %s", err, restore)
+	}
 	if err != nil {
 		return 0, Identity{}, fmt.Errorf("%s: %w", p.path, err)
 	}

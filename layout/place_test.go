@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -85,6 +86,7 @@ func TestFormatFile(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(path, "format.json"), []byte(text), 0o600))
 		_, err := layout.Claim(t.Context(), vfs.OS(), path, nil)
 		require.ErrorIs(t, err, want, text)
+		require.Equal(t, errors.Is(want, layout.ErrBadRecord), strings.Contains(err.Error(), "an empty directory"), "what to do about it")
 	}
 }
 

@@ -112,7 +112,7 @@ func (t *tenure) enter(room int64, release func(), build func(layout.Position, l
 // set would lose them. mu is held.
 func (t *tenure) prepare(build func(layout.Position, layout.Owner) (Change, error)) (Change, *pending, error) {
 	if t.stuck != nil {
-		return Change{}, nil, fmt.Errorf("%w: %w", ErrReadOnly, t.stuck)
+		return Change{}, nil, readOnly(t.stuck)
 	}
 	c, err := build(t.last.Position+1, t.owner)
 	if err != nil {

@@ -125,7 +125,7 @@ func (t *tenure) placement() ([]*member, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.stuck != nil {
-		return nil, fmt.Errorf("%w: %w", ErrReadOnly, t.stuck)
+		return nil, readOnly(t.stuck)
 	}
 	drives := make([]*member, 0, t.n)
 	for slot := range t.target().All() {
@@ -447,4 +447,12 @@ func (t *tenure) giveUp(m *member, err error) {
 	if t.members[m.slot] == m && (t.target()&^quorum.One(m.slot)).Count() >= t.set.q {
 		t.fail(m, err)
 	}
+}
+
+// readOnly is why a set does not write, said once.
+func readOnly(why error) error {
+	if errors.Is(why, ErrReadOnly) {
+		return why
+	}
+	return fmt.Errorf("%w: %w", ErrReadOnly, why)
 }

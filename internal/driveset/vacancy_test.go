@@ -187,7 +187,9 @@ func TestOperatorsWord(t *testing.T) {
 				time.Sleep(time.Minute) // virtual
 				require.Equal(t, driveset.ReadOnly, c.set.Health().Mode)
 				c.check()
-				require.ErrorIs(t, c.put(t.Context(), "x", []byte("y")), driveset.ErrReadOnly)
+				err := c.put(t.Context(), "x", []byte("y"))
+				require.ErrorIs(t, err, driveset.ErrReadOnly)
+				require.Equal(t, 1, strings.Count(err.Error(), driveset.ErrReadOnly.Error()), err)
 				require.Contains(t, told.kinds(fmt.Sprintf("/d%d", lost[0])), driveset.NoticeOperator)
 				require.NoError(t, c.set.Close())
 				for _, i := range lost {

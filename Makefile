@@ -6,7 +6,7 @@ BENCH ?= .
 COUNT ?= 1
 SOAKTIME ?= 4h
 
-.PHONY: help test race lint fuzz soak bench conformance ci
+.PHONY: help test race lint fuzz soak mutants bench conformance ci
 
 help: ## list the targets (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ fuzz: ## run every Fuzz target for FUZZTIME each
 
 soak: ## run the long loops of the tests (SHERD_LONG=1; SHERD_SEED replays), failing if not done in SOAKTIME
 	SHERD_LONG=1 go test -count=1 -v -timeout $(SOAKTIME) . ./internal/... ./layout/... ./s3api/... ./examples/server
+
+mutants: ## break the code in one place after the other, and see that its tests notice
+	SHERD_LONG=1 go test -count=1 -v -timeout $(SOAKTIME) ./internal/mutants
 
 bench: ## run the benchmarks of the root module and of bench/ (BENCH, BENCHTIME, COUNT)
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count $(COUNT) -benchmem ./...

@@ -47,6 +47,7 @@ func places() []place {
 		{"s3api/s3apitest", nil, false, "it sees an endpoint as a client does, whatever is behind it"},
 		{"internal/sim", append([]string{".", "s3api"}, engine...), false, "simulations drive all layers"},
 		{"internal/lint", nil, false, "the lint must work while everything else is broken"},
+		{"internal/mutants", nil, false, "it breaks files and runs tests, and knows of both by name alone"},
 		{"internal/tools", nil, false, "it holds versions only"},
 		{"internal/conformance", nil, false, "it sees the server as its clients do"},
 		{"examples", append([]string{".", "s3api", "s3api/policy"}, pure[:4]...), false,

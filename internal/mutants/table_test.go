@@ -63,6 +63,24 @@ var table = []mutant{
 		limit`,
 		"./internal/driveset", "CrashAnywhere/2",
 	}, {
+		"the newest proposal alone is needed", "internal/driveset/tenure.go",
+		`t.need |= target`, `t.need = target`,
+		"./internal/driveset", "WhichSets",
+	}, {
+		"shards of drives that left count", "internal/driveset/tenure.go",
+		`} else if (e.holders & t.inSync).Count() < e.needed {
+			break`, `} else if e.holders.Count() < e.needed {
+			break`,
+		"./internal/driveset", "WhatMayBe",
+	}, {
+		"what is aborted shows before its abort", "internal/driveset/tenure.go",
+		`		if p >= until {`, `		if until >= 0 {`,
+		"./internal/driveset", "WhatMayBe",
+	}, {
+		"a state counts that was accepted late", "internal/driveset/tenure.go",
+		`p.state.Generation != generation ||`, ``,
+		"./internal/driveset", "WhichSets",
+	}, {
 		"an acknowledgement needs one shard", "internal/driveset/commit.go",
 		`p.needed = quorum.Shards(len(st.add.Drives), st.add.DataShards())`, `p.needed = 1`,
 		"./internal/driveset", "TooFewShards",

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sherd-storage/sherd/internal/driveset"
+	"github.com/sherd-storage/sherd/internal/vfs"
 	"github.com/sherd-storage/sherd/internal/vfs/crashfs"
 	"github.com/sherd-storage/sherd/internal/vfs/op"
 	"github.com/sherd-storage/sherd/layout"
@@ -130,14 +131,12 @@ func TestCopyIsBrokenOff(t *testing.T) {
 		require.NoError(t, c.set.Close())
 		s.vacate(t, 2)
 		random := rand.New(rand.NewPCG(3, 4))
-		resumed := 0
-		for round := range 50 {
+		resumed, broken := 0, 0
+		for round := 0; broken < 50; round++ {
+			require.Less(t, round, 300, "%d copies were broken off", broken)
 			var mu sync.Mutex
-			var watched *client // nil while the set is being opened
-			images, left := [4]*crashfs.FS{}, 1+random.IntN(400)
-			if round%2 == 0 {
-				left += 1000
-			}
+			var watched *client // nil until the copy goes on
+			images, left := [4]*crashfs.FS{}, 1+random.IntN(60)
 			want := map[string][]byte{}
 			disks[2].OnOperation(func(int, op.Kind, string) {
 				mu.Lock()
@@ -158,15 +157,17 @@ func TestCopyIsBrokenOff(t *testing.T) {
 				}
 			})
 			c = s.openWith(t, c)
-			mu.Lock()
-			watched = c
-			mu.Unlock()
 			crashed := func() bool {
 				mu.Lock()
 				defer mu.Unlock()
 				return images[0] != nil
 			}
 			for n := 0; !crashed() && n < 400; n++ {
+				if h := c.set.Health(); len(h.Work) > 0 && h.Work[0].Kind == driveset.WorkCopy {
+					mu.Lock()
+					watched = c
+					mu.Unlock()
+				}
 				if h := c.set.Health(); n == 1 && len(h.Work) > 0 && h.Work[0].Kind == driveset.WorkCopy && h.Work[0].Bytes > 100<<10 {
 					resumed++ // more than the rate allows since it was opened
 				}
@@ -176,7 +177,8 @@ func TestCopyIsBrokenOff(t *testing.T) {
 				time.Sleep(50 * time.Millisecond) // virtual
 			}
 			require.NoError(t, c.set.Close())
-			if !crashed() {
+			if !crashed() { // it came to its end
+				s.vacate(t, 2)
 				continue
 			}
 			disks = images[:]
@@ -184,7 +186,13 @@ func TestCopyIsBrokenOff(t *testing.T) {
 				s.fs[i] = s.faults[i].Wrap(disks[i])
 			}
 			c.want = want
+			if s.copying(t, disks[2].Crash(crashfs.Everything, 1)) {
+				broken++
+			} else {
+				s.vacate(t, 2)
+			}
 		}
+		t.Log(broken, "copies were broken off,", resumed, "were seen to go on")
 		s.opt.CopyBytes = 0
 		c = s.openWith(t, c)
 		c.eventually("all in-sync", allInSync)
@@ -197,6 +205,17 @@ func TestCopyIsBrokenOff(t *testing.T) {
 				require.Equal(t, want, got)
 			}
 		}
-		require.Positive(t, resumed)
+		require.Greater(t, resumed, 5)
 	})
+}
+
+// copying tells whether a copy to the third drive was begun and is not ended, by an image
+// of it.
+func (s *shelf) copying(t *testing.T, image *crashfs.FS) bool {
+	alone := &shelf{fs: make([]vfs.FS, 4)}
+	alone.fs[2] = image
+	if _, err := image.Stat("/d2/format.json"); err != nil {
+		return false
+	}
+	return alone.holding(t, 2).Rebuild != nil
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -111,4 +112,65 @@ func harmDisk(t *testing.T, disks []*crashfs.FS, r *rand.Rand) {
 		s.empty(t, drive)
 	}
 	disks[drive] = disks[drive].Crash(crashfs.Everything, 1) // what was done to it is durable
+}
+
+// A drive is given what it owes, or everything is scrubbed, at a rate; the set is closed
+// in the middle of it. Opened again it goes on where it was, and not from the beginning.
+//
+// Kills: a place in the order of records that is kept and not used.
+func TestHealingGoesOnWhereItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(4)
+		s.opt.SupplyBytes = 10_000
+		c := s.open(t)
+		c.parity = 3
+		for i := range 30 { // of 100,000 bytes each on a drive
+			require.NoError(t, c.put(t.Context(), fmt.Sprintf("k%02d", i), bytesOf(uint64(i), 200_000)))
+		}
+		c = s.reopenEmpty(t, c, 3)
+		time.Sleep(200 * time.Second) // virtual: of 300; noted every minute
+		c = s.reopen(t, c)
+		require.True(t, c.set.Health().Degraded)
+		time.Sleep(165 * time.Second) // virtual: 120, and what was done since the last note
+		require.Len(t, s.shardFiles(t, 3), 30)
+		require.False(t, c.set.Health().Degraded, "from the beginning it would have taken 300 s")
+		c.whole()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(4)
+		s.opt.ScrubBytes, s.opt.ScrubEvery = 40_000, 24*time.Hour
+		c := s.open(t)
+		c.parity = 3
+		for i := range 30 { // of 400,000 bytes each on all drives
+			require.NoError(t, c.put(t.Context(), fmt.Sprintf("k%02d", i), bytesOf(uint64(i), 200_000)))
+		}
+		time.Sleep(firstScrub + 200*time.Second) // virtual: of 300
+		c = s.reopen(t, c)
+		time.Sleep(40 * time.Second) // virtual: it looks twice a minute
+		done := c.scrubbed()
+		require.Greater(t, done, uint64(15), "of 30")
+		time.Sleep(160 * time.Second)
+		require.Zero(t, c.scrubbed(), "it has ended")
+	})
+}
+
+const firstScrub = 10 * time.Minute
+
+// reopenEmpty closes a set, empties a drive, and opens the set until the drive counts.
+func (s *shelf) reopenEmpty(t *testing.T, c *client, drive int) *client {
+	require.NoError(t, c.set.Close())
+	s.empty(t, drive)
+	c = s.openWith(t, c)
+	c.eventually("counting", counting)
+	return c
+}
+
+// scrubbed is how many records the scrub that is under way has looked at; 0 where none is.
+func (c *client) scrubbed() uint64 {
+	for _, w := range c.set.Health().Work {
+		if w.Kind == driveset.WorkScrub {
+			return w.Items
+		}
+	}
+	return 0
 }

@@ -1,9 +1,9 @@
 // Goal: the decision is what the rules say, for every small picture and not only
 // for those that somebody thought of. Method: a second decision, written rule by
 // rule over plain sets and strings, without regard to speed or to what can
-// happen; both are asked about every picture of two drives, about every one of up
-// to four that return or are replaced, and about random ones of up to six.
-// SHERD_LONG=1 asks about every picture of three.
+// happen; both are asked about every picture of two drives, of three and of four
+// that say little, and of up to four that return or are replaced, and about random
+// ones of up to six. SHERD_LONG=1 asks about every picture of three.
 package verdict_test
 
 import (
@@ -457,6 +457,49 @@ func TestEveryPictureOfThree(t *testing.T) {
 		}
 	}
 	varied(t, seen)
+}
+
+// fewShapes are what a drive may say with the first so many logs of one or two entries.
+func fewShapes(logs, stable int) (out []*said) {
+	for state := range allStates() {
+		for _, seal := range [][2]int{{}, {3, 1}} {
+			for _, log := range [][]string{{"1a"}, {"1a", "1b"}, {"1a", "2b"}, {"1a", "2b", "2c!2"}, {"1a", "3d"}}[:logs] {
+				for mark := range stable {
+					out = append(out, &said{state: state, seal: seal, log: log, stable: mark})
+				}
+			}
+		}
+	}
+	return append(out, nil)
+}
+
+func TestEverySmallPictureOfThreeAndFour(t *testing.T) {
+	sizes := map[int][]*said{3: fewShapes(3, 2), 4: fewShapes(3, 1)}
+	if os.Getenv("SHERD_LONG") != "" {
+		sizes = map[int][]*said{3: fewShapes(5, 2), 4: fewShapes(3, 2)}
+	}
+	for n, shapes := range sizes {
+		seen := map[string]int{}
+		for _, adds := range holdings(n) {
+			for i := range power(len(shapes), n) {
+				p := picture{adds: adds}
+				for range n {
+					p.drives = append(p.drives, shapes[i%len(shapes)])
+					i /= len(shapes)
+				}
+				seen[kind(compare(t, p))]++
+			}
+		}
+		varied(t, seen)
+	}
+}
+
+func power(base, exponent int) int {
+	out := 1
+	for range exponent {
+		out *= base
+	}
+	return out
 }
 
 // Every picture of up to four drives that are there, are behind, return, are being

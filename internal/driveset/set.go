@@ -79,6 +79,7 @@ type Options struct {
 	StallLimit   time.Duration       // how long a drive may be later than enough others; 0: 10 s
 	Grace        time.Duration       // how long to wait for the last drives at opening; 0: 2 s
 	InlineBytes  int64               // objects whose shards are at most this are kept in the index; 0: 64 KiB
+	KeptLog      int                 // entries kept for a drive that is away; 0: 500,000
 	Manual       bool                // all work but the commit path is left to Run
 	// Notice is told what happens to drives, one notice at a time and in order, by
 	// a goroutine of the set's. It must not call Close. Nil: nobody is told.
@@ -126,7 +127,6 @@ const (
 	probeInterval   = 200 * time.Millisecond
 	removeInterval  = 250 * time.Millisecond
 	removeEntries   = 512
-	maxKeptLog      = 500_000 // entries kept for a drive that is away
 	minPause        = 100 * time.Millisecond
 	retryPause      = 500 * time.Millisecond
 	maxPause        = 30 * time.Second
@@ -227,6 +227,9 @@ func (o *Options) fill() {
 	}
 	if o.StallLimit == 0 {
 		o.StallLimit = 10 * time.Second
+	}
+	if o.KeptLog == 0 {
+		o.KeptLog = 500_000
 	}
 	if o.Grace == 0 {
 		o.Grace = 2 * time.Second

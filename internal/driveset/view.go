@@ -400,8 +400,8 @@ func (t *tenure) keepLog() layout.Position {
 			keep = min(keep, t.set.lastKnown(slot))
 		}
 	}
-	if t.visible.Position > maxKeptLog {
-		keep = max(keep, t.visible.Position-maxKeptLog)
+	if most := layout.Position(t.set.opt.KeptLog); t.visible.Position > most {
+		keep = max(keep, t.visible.Position-most)
 	}
 	return keep
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -562,4 +563,48 @@ func TestIndexRots(t *testing.T) {
 		c.eventually("all in-sync", func(h driveset.Health) bool { return allInSync(h) && h.Drives[0].ID != id })
 		c.whole()
 	})
+}
+
+// As many drives as an object has parity are lost, drawn at random, and filled again, by
+// themselves or on the operator's word; then as many others are lost: all that was written
+// is read, in the index and in files.
+//
+// Kills: a new drive that counts as whole without the files of the one before; one that
+// never gets them.
+func TestAnyDrivesAsManyAsParity(t *testing.T) {
+	for _, set := range []struct{ drives, parity int }{{4, 2}, {8, 2}, {16, 4}, {16, 8}} {
+		for seed := range uint64(3) {
+			t.Run(fmt.Sprintf("%d+%d/%d", set.drives-set.parity, set.parity, seed), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := rand.New(rand.NewPCG(seed, uint64(set.drives)))
+					s := newShelf(set.drives)
+					s.opt.InlineBytes = 4 << 10
+					c := s.open(t)
+					c.parity = set.parity + 1
+					c.fill("a")
+					ids, order := c.ids(), r.Perm(set.drives)
+					first, second := order[:set.parity], order[set.parity:2*set.parity]
+					require.NoError(t, c.set.Close())
+					s.vacate(t, first...)
+					if set.drives-set.parity < set.drives/2+1 {
+						for _, i := range first {
+							s.opt.Replaced = append(s.opt.Replaced, ids[i])
+						}
+					}
+					c = s.openWith(t, c)
+					c.check()
+					c.eventually("whole again", allInSync)
+					c.fill("b")
+					c.whole()
+					for _, i := range first {
+						require.NotEmpty(t, s.files(t, i))
+					}
+					require.NoError(t, c.set.Close())
+					s.lose(t, second...)
+					c = s.openWith(t, c)
+					c.check()
+				})
+			})
+		}
+	}
 }

@@ -31,6 +31,7 @@ type config struct {
 	rebuildRate int64    // bytes a second; 0: no limit
 	scrubRate   int64    // bytes a second; 0: the store's default
 	scrubEvery  time.Duration
+	stallLimit  time.Duration // of drives
 	lifecycle   lifecycle.Options
 	address     string
 	admin       string // address of the admin view; "" none
@@ -125,6 +126,7 @@ func (c *config) driveFlags(f *flag.FlagSet) {
 	f.Func("rebuild-rate", "`bytes` a second that are written to a drive that is rebuilt, as 50MiB (default no limit)", rate64(&c.rebuildRate))
 	f.Func("scrub-rate", "`bytes` a second that a scrub reads, as 50MiB (default 16MiB)", rate64(&c.scrubRate))
 	f.DurationVar(&c.scrubEvery, "scrub-interval", 30*24*time.Hour, "how `long` from the beginning of a scrub to that of the next; 0 turns scrubs off")
+	f.DurationVar(&c.stallLimit, "stall-limit", 10*time.Second, "how much later than enough others a drive may answer before it is left out, until it answers again")
 	c.expiry(f)
 	f.BoolVar(&c.readOnly, "read-only", false, "open the store without writing a byte, for media and snapshots; every drive must be there")
 	f.BoolVar(&c.check, "check", false, "check the drives without writing a byte, say what is wrong, and end; the store must not be open")
@@ -215,6 +217,9 @@ func (c *config) validate() error {
 	}
 	if c.ownership != s3api.BucketOwnerEnforced && c.ownership != s3api.BucketOwnerPreferred && c.ownership != s3api.ObjectWriter {
 		errs = append(errs, fmt.Errorf("-ownership %q: it is BucketOwnerEnforced, BucketOwnerPreferred or ObjectWriter", c.ownership))
+	}
+	if c.stallLimit <= 0 {
+		errs = append(errs, fmt.Errorf("-stall-limit %v: it is more than 0", c.stallLimit))
 	}
 	if c.scrubEvery < 0 {
 		errs = append(errs, fmt.Errorf("-scrub-interval %v: it is not negative", c.scrubEvery))

@@ -104,6 +104,7 @@ func TestBadCommandLines(t *testing.T) {
 		{"-rebuild-rate", []string{"-rebuild-rate", "fast"}},
 		{"-scrub-rate", []string{"-scrub-rate", "0"}},
 		{"-scrub-interval", []string{"-scrub-interval", "-1s"}},
+		{"-stall-limit", []string{"-stall-limit", "0s"}},
 	} {
 		var stderr bytes.Buffer
 		code := run(t.Context(), c.args, env(), io.Discard, &stderr)

@@ -168,7 +168,7 @@ func (s *server) storeOptions(view *adminView) *sherd.Options {
 	}
 	return &sherd.Options{
 		Parity: s.parity, Pools: s.pools, Replace: s.replace, MustExist: s.mustExist, TrustLocks: s.trustLocks, ReserveBytes: s.reserve,
-		RebuildBytes: s.rebuildRate, ScrubBytes: s.scrubRate, ScrubInterval: every, Logger: s.log, Notice: view.note,
+		RebuildBytes: s.rebuildRate, StallLimit: s.stallLimit, ScrubBytes: s.scrubRate, ScrubInterval: every, Logger: s.log, Notice: view.note,
 	}
 }
 

@@ -431,7 +431,7 @@ func (o *opening) report() {
 	for slot := range o.v.Replaced.All() {
 		c := o.at(slot)
 		log.Error("sherd: the drive was replaced by another and is left as it is", "drive", c.place.Path)
-		c.place.set(Refused, errReplaced, o.set.now())
+		c.place.refuse(errReplaced, o.set.now())
 	}
 }
 

@@ -49,7 +49,7 @@ func (o *opening) leaveOutUnhealable(ctx context.Context) error {
 		o.refillable = quorum.One(counted.First())
 	}
 	for slot := range (counted &^ o.refillable).All() {
-		o.at(slot).place.set(Refused, errNeedsCopy, o.set.now())
+		o.at(slot).place.refuse(errNeedsCopy, o.set.now())
 	}
 	return nil
 }

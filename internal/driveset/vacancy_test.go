@@ -257,8 +257,12 @@ func TestReplacedDriveComesBack(t *testing.T) {
 		made := s.fs[3]
 
 		s.fs[3] = old
+		told := &notices{}
+		s.opt.Notice = told.add
 		c = s.openWith(t, c)
 		c.eventually("refused", func(h driveset.Health) bool { return h.Drives[3].Status == driveset.Refused })
+		time.Sleep(time.Second) // virtual
+		require.Contains(t, told.kinds("/d3"), driveset.NoticeRefused)
 		c.small("c", 10)
 		c.check()
 		time.Sleep(time.Minute) // virtual

@@ -115,7 +115,7 @@ func TestAFreshFilesystem(t *testing.T) {
 
 // Filesystems are mounted in each other's places, and one in two places at once.
 //
-// Kills: drives that are known by their places; one drive that counts twice.
+// Kills: drives that are known by their places.
 func TestMountsInOtherPlaces(t *testing.T) {
 	t.Parallel()
 	m, drives, disk := points(t)

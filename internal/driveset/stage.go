@@ -101,7 +101,7 @@ func readHead(body io.Reader, size, limit int64) (head []byte, whole bool, err e
 		head, err = io.ReadAll(io.LimitReader(body, limit+1))
 		return head, err == nil && int64(len(head)) <= limit, err
 	}
-	head = make([]byte, size, size+1)
+	head = make([]byte, size)
 	n, err := io.ReadFull(body, head)
 	if errors.Is(err, io.EOF) && n == 0 && size > 0 || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, false, fmt.Errorf("%w: %d of %d bytes: %w", stripe.ErrShortBody, n, size, io.ErrUnexpectedEOF)
@@ -110,7 +110,8 @@ func readHead(body io.Reader, size, limit int64) (head []byte, whole bool, err e
 		return nil, false, err
 	}
 	// The body is read to its end: that is where it says that it was whole.
-	switch n, err := io.ReadFull(body, head[size:size+1]); {
+	var more [1]byte
+	switch n, err := io.ReadFull(body, more[:]); {
 	case n > 0:
 		return nil, false, fmt.Errorf("%w: more than %d bytes", stripe.ErrLongBody, size)
 	case !errors.Is(err, io.EOF):

@@ -70,7 +70,8 @@ func (c *call) createBucket() error {
 	if err := errors.Join(c.hasBuckets(), sse.RefuseOnRead(c.Header)); err != nil {
 		return err
 	}
-	if wire.ReservedBucket(c.bucket) {
+	if wire.ReservedBucket(c.bucket) || strings.Contains(c.bucket, ".-") || strings.Contains(c.bucket, "-.") {
+		// Each label must be one of DNS, or no client could name the bucket as a host.
 		return fail("InvalidBucketName").with("BucketName", c.bucket)
 	}
 	locked, err := c.flag("X-Amz-Bucket-Object-Lock-Enabled")

@@ -18,6 +18,7 @@ import (
 	"github.com/sherd-storage/sherd/lock"
 	"github.com/sherd-storage/sherd/s3api/internal/chunked"
 	"github.com/sherd-storage/sherd/s3api/internal/form"
+	"github.com/sherd-storage/sherd/s3api/internal/meter"
 	"github.com/sherd-storage/sherd/s3api/internal/signature"
 	"github.com/sherd-storage/sherd/s3api/internal/sse"
 	"github.com/sherd-storage/sherd/s3api/internal/wire"
@@ -246,6 +247,7 @@ func translations() []translation {
 		{os.ErrDeadlineExceeded, Error{Code: "RequestTimeout", close: true}},
 		{context.DeadlineExceeded, Error{Code: "ServiceUnavailable", header: retry}},
 		{context.Canceled, Error{Code: "RequestTimeout", close: true}},
+		{meter.ErrBody, Error{Code: "IncompleteBody", close: true}},
 	}
 }
 

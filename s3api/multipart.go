@@ -140,11 +140,11 @@ func (c *call) completeUpload() error {
 	if err != nil {
 		return err
 	}
-	o, err := c.completeOptions(len(parts))
+	id := c.query.Get("uploadId")
+	o, err := c.completeOptions(id, len(parts))
 	if err != nil {
 		return err
 	}
-	id := c.query.Get("uploadId")
 	if err := c.checkComplete(id); err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (c *call) completedParts() ([]sherd.CompletedPart, error) {
 
 // completeOptions reads what the object must be, which the headers with
 // checksums mean here.
-func (c *call) completeOptions(parts int) (*sherd.CompleteOptions, error) {
+func (c *call) completeOptions(id string, parts int) (*sherd.CompleteOptions, error) {
 	o := &sherd.CompleteOptions{MinPartBytes: c.opt.Limits.MinPartBytes, Conditions: writeConditions(c.Header)}
 	for name, values := range c.Header {
 		algorithm := algorithmOf(strings.ToLower(name))
@@ -204,7 +204,7 @@ func (c *call) completeOptions(parts int) (*sherd.CompleteOptions, error) {
 			continue
 		}
 		text := values[0]
-		if strings.EqualFold(c.Header.Get("X-Amz-Checksum-Type"), checksum.Composite.String()) && !strings.Contains(text, "-") {
+		if !strings.Contains(text, "-") && c.completesComposite(id) {
 			text += "-" + strconv.Itoa(parts) // clients leave the number of parts out, as it is known
 		}
 		sum, err := checksum.ParseSum(algorithm, text)
@@ -221,6 +221,17 @@ func (c *call) completeOptions(parts int) (*sherd.CompleteOptions, error) {
 		o.Size = n
 	}
 	return o, nil
+}
+
+// completesComposite says whether a checksum of the whole is one of the parts'
+// checksums: as the request says, and where it is silent, as mc is, as the upload
+// began.
+func (c *call) completesComposite(id string) bool {
+	if kind := c.Header.Get("X-Amz-Checksum-Type"); kind != "" {
+		return strings.EqualFold(kind, checksum.Composite.String())
+	}
+	upload, err := c.Handler.uploads.StatUpload(c.ctx(), c.bucket, c.key, id)
+	return err == nil && upload.ChecksumAlgorithm != checksum.None && upload.ChecksumType == checksum.Composite
 }
 
 // completedBefore says whether the object at the key is the one that the same

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The AWS command line with default settings, as people use it: mb, cp, ls, sync,
-# mv, presign and rm, from an empty file to 1 GiB. What comes back must be
-# byte-equal.
+# mv, presign and rm, from an empty file to 1 GiB, and of s3api object lock,
+# policies, tags and versions. What comes back must be byte-equal.
 #
 # Without an argument it takes the first aws on the path, whatever its version;
 # aws2.sh calls it with 2.
@@ -110,6 +110,88 @@ presigned() {
 	cmp "$work/up" "$work/down"
 }
 
+api() { aws s3api "$@" --output text; }
+fetch() { curl --silent --show-error --fail "$@"; }
+
+locked() {
+	local id until
+	until=$(date --utc --date '+1 day' +%Y-%m-%dT%H:%M:%SZ)
+	api create-bucket --bucket clients-lock --object-lock-enabled-for-bucket
+	api put-object-lock-configuration --bucket clients-lock --object-lock-configuration \
+		'ObjectLockEnabled=Enabled,Rule={DefaultRetention={Mode=GOVERNANCE,Days=1}}'
+	api get-object-lock-configuration --bucket clients-lock | grep 'GOVERNANCE'
+	fails api put-bucket-versioning --bucket clients-lock --versioning-configuration Status=Suspended
+	id=$(api put-object --bucket clients-lock --key a --body "$work/up" --query VersionId)
+	api get-object-retention --bucket clients-lock --key a | grep GOVERNANCE
+	fails api delete-object --bucket clients-lock --key a --version-id "$id"
+	fails api put-object-retention --bucket clients-lock --key a --retention "Mode=GOVERNANCE,RetainUntilDate=2020-01-01T00:00:00Z"
+	api put-object-retention --bucket clients-lock --key a --retention "Mode=GOVERNANCE,RetainUntilDate=$until" --bypass-governance-retention
+	api put-object-legal-hold --bucket clients-lock --key a --legal-hold Status=ON
+	[ "$(api get-object-legal-hold --bucket clients-lock --key a --query LegalHold.Status)" = ON ]
+	fails api delete-object --bucket clients-lock --key a --version-id "$id" --bypass-governance-retention
+	api put-object-legal-hold --bucket clients-lock --key a --legal-hold Status=OFF
+	api delete-object --bucket clients-lock --key a --version-id "$id" --bypass-governance-retention
+	api delete-bucket --bucket clients-lock
+}
+
+# The bucket is public where the policy says so, and nowhere else.
+policies() {
+	s3 cp "$work/up" s3://clients/public/a
+	s3 cp "$work/up" s3://clients/private/a
+	fails api get-bucket-policy --bucket clients
+	api put-bucket-policy --bucket clients --policy \
+		'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::clients/public/*"}]}'
+	api get-bucket-policy --bucket clients | grep 's3:GetObject'
+	[ "$(api get-bucket-policy-status --bucket clients --query PolicyStatus.IsPublic)" = True ]
+	fetch "$endpoint/clients/public/a" | cmp - "$work/up"
+	fails fetch "$endpoint/clients/private/a"
+	api put-public-access-block --bucket clients --public-access-block-configuration RestrictPublicBuckets=true
+	fails fetch "$endpoint/clients/public/a"
+	api delete-public-access-block --bucket clients
+	fetch "$endpoint/clients/public/a" | cmp - "$work/up"
+	fails api put-bucket-policy --bucket clients --policy '{"Version":"2012-10-17"}'
+	api delete-bucket-policy --bucket clients
+	fails fetch "$endpoint/clients/public/a"
+}
+
+tagged() {
+	s3 cp "$work/up" s3://clients/tagged
+	api put-object-tagging --bucket clients --key tagged --tagging 'TagSet=[{Key=colour,Value=blue},{Key=a b,Value=ü}]'
+	[ "$(api get-object-tagging --bucket clients --key tagged --query 'length(TagSet)')" = 2 ]
+	api copy-object --bucket clients --key tagged-copy --copy-source clients/tagged
+	[ "$(api get-object-tagging --bucket clients --key tagged-copy --query 'length(TagSet)')" = 2 ]
+	api delete-object-tagging --bucket clients --key tagged
+	[ "$(api get-object-tagging --bucket clients --key tagged --query 'length(TagSet)')" = 0 ]
+	fails api get-bucket-tagging --bucket clients
+	api put-bucket-tagging --bucket clients --tagging 'TagSet=[{Key=colour,Value=blue}]'
+	api get-bucket-tagging --bucket clients | grep blue
+	api delete-bucket-tagging --bucket clients
+	fails api get-bucket-tagging --bucket clients
+}
+
+# Old versions by their ids, and what stands still while versioning is suspended.
+versions() {
+	local one
+	api create-bucket --bucket clients-versions
+	api put-bucket-versioning --bucket clients-versions --versioning-configuration Status=Enabled
+	one=$(api put-object --bucket clients-versions --key a --body "$work/up" --query VersionId)
+	api put-object --bucket clients-versions --key a
+	api get-object --bucket clients-versions --key a --version-id "$one" "$work/down"
+	cmp "$work/up" "$work/down"
+	[ "$(api head-object --bucket clients-versions --key a --query ContentLength)" = 0 ]
+	api put-bucket-versioning --bucket clients-versions --versioning-configuration Status=Suspended
+	[ "$(api put-object --bucket clients-versions --key a --query VersionId)" = null ]
+	api put-object --bucket clients-versions --key a
+	[ "$(api list-object-versions --bucket clients-versions --query 'length(Versions)')" = 3 ]
+	api copy-object --bucket clients-versions --key a --copy-source "clients-versions/a?versionId=$one"
+	api get-object --bucket clients-versions --key a "$work/down"
+	cmp "$work/up" "$work/down"
+	fails api delete-bucket --bucket clients-versions
+	aws s3api list-object-versions --bucket clients-versions --output json --query '{Objects: Versions[].{Key: Key, VersionId: VersionId}}' >"$work/versions.json"
+	api delete-objects --bucket clients-versions --delete "file://$work/versions.json"
+	api delete-bucket --bucket clients-versions
+}
+
 unversioned() {
 	aws s3api put-bucket-versioning --bucket clients --versioning-configuration Status=Enabled
 	echo one | aws s3 cp - s3://clients/versions/a
@@ -132,6 +214,10 @@ check 's3 sync, 100 files' synced
 check 's3 cp and mv between keys' moved
 check 's3 cp from and to a pipe' streamed
 check 's3 presign' presigned
+check 's3api object lock' locked
+check 's3api policy' policies
+check 's3api tags' tagged
+check 's3api versions and suspension' versions
 check 's3 rb --force' aws s3 rb --force s3://clients
 check 's3 mb again' aws s3 mb s3://clients
 check 's3api versions' unversioned

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # rclone with default settings: sync and check of 1,000 files, large files, copy
-# and move on the server, a link, purge. What comes back must be byte-equal.
+# and move on the server, a link, old versions, purge. What comes back must be byte-equal.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 present rclone
 rclone version | sed -n 1p
@@ -66,6 +66,31 @@ linked() {
 	curl --silent --show-error --fail-with-body "$url" | cmp - <(rclone cat sherd:clone/large/1000)
 }
 
+# What the tree was is there while it changes, as every version and as of a time.
+versioned() {
+	local before i
+	rclone mkdir sherd:clone-versions
+	rclone backend versioning sherd:clone-versions Enabled
+	for i in 1 2 3; do
+		random "${i}000" "$work/version.$i"
+		rclone copyto --ignore-times "$work/version.$i" sherd:clone-versions/a
+		random 10 "$work/up"
+		rclone copyto "$work/up" "sherd:clone-versions/b.$i"
+		[ "$i" != 2 ] || { sleep 1.1; before=$(date --utc +%Y-%m-%dT%H:%M:%SZ); sleep 1.1; }
+	done
+	rclone deletefile sherd:clone-versions/b.1
+	[ "$(rclone lsf sherd:clone-versions | wc -l)" = 3 ]
+	[ "$(rclone lsf --s3-versions sherd:clone-versions | wc -l)" = 6 ]
+	rclone lsf --s3-versions sherd:clone-versions | grep '^a-v20'
+	[ "$(rclone lsf --s3-version-at "$before" sherd:clone-versions | tr '\n' ' ')" = 'a b.1 b.2 ' ]
+	rclone cat --s3-version-at "$before" sherd:clone-versions/a | cmp - "$work/version.2"
+	fails rclone copyto --s3-version-at "$before" "$work/up" sherd:clone-versions/c
+	rclone backend cleanup-hidden sherd:clone-versions
+	[ "$(rclone lsf --s3-versions sherd:clone-versions | wc -l)" = 3 ]
+	rclone cat sherd:clone-versions/a | cmp - "$work/version.3"
+	rclone purge sherd:clone-versions
+}
+
 removed() {
 	rclone cleanup sherd:clone
 	rclone purge sherd:clone
@@ -80,4 +105,5 @@ for size in $(sizes "$max"); do check "copyto, $size bytes, byte-equal" copied "
 check 'copy, move and touch on the server' on_server
 check 'rcat' piped
 check link linked
+check '--s3-versions, --s3-version-at, cleanup-hidden' versioned
 check 'cleanup, purge' removed

@@ -9,6 +9,7 @@ import { pipeline } from "node:stream/promises";
 import { join } from "node:path";
 import * as s3 from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
+import { createPresignedPost } from "@aws-sdk/s3-presigned-post";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 
 const [folder, largest] = [process.argv[2], Number(process.argv[3])];
@@ -88,6 +89,35 @@ const checks = {
     const got = await fetch(await getSignedUrl(client, new s3.GetObjectCommand({ Bucket, Key })));
     assert.equal(got.status, 200);
     assert.ok(body.equals(Buffer.from(await got.arrayBuffer())));
+  },
+
+  async presignedPost() {
+    const body = randomBytes(5000);
+    const { url, fields } = await createPresignedPost(client, {
+      Bucket, Key: "form/${filename}", Expires: 60, Fields: { success_action_status: "201", "Content-Type": "image/png" },
+      Conditions: [["content-length-range", 1, 5000], { "Content-Type": "image/png" }],
+    });
+    const post = (bytes, changed) => {
+      const form = new FormData();
+      for (const [name, value] of Object.entries({ ...fields, ...changed })) form.append(name, value);
+      form.append("file", new Blob([bytes]), "a b.png");
+      return fetch(url, { method: "POST", body: form });
+    };
+    const done = await post(body);
+    assert.equal(done.status, 201, await done.text());
+    const got = await send(s3.GetObjectCommand, { Key: "form/a b.png" });
+    assert.equal(got.ContentType, "image/png");
+    assert.ok(body.equals(await got.Body.transformToByteArray()));
+    for (const [bytes, changed, status, code] of [
+      [randomBytes(5001), {}, 400, "EntityTooLarge"], [randomBytes(0), {}, 400, "EntityTooSmall"],
+      [body, { key: "elsewhere" }, 403, "AccessDenied"], [body, { "Content-Type": "text/html" }, 403, "AccessDenied"],
+      [body, { "X-Amz-Signature": "0".repeat(64) }, 403, "SignatureDoesNotMatch"],
+    ]) {
+      const refusal = await post(bytes, changed);
+      assert.equal(refusal.status, status, code);
+      assert.match(await refusal.text(), new RegExp(`<Code>${code}</Code>`));
+    }
+    await refused("NotFound", send(s3.HeadObjectCommand, { Key: "elsewhere" }));
   },
 
   async copies() {

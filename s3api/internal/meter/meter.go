@@ -6,11 +6,17 @@
 package meter
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
 )
+
+// ErrBody: a body can not be read to its end, which is its sender's doing or the
+// connection's.
+var ErrBody = errors.New("the body can not be read on")
 
 // Meter counts what passes, and gives each read and each write of a client its
 // time: a whole body has no limit, but who neither sends nor takes anything may
@@ -123,6 +129,7 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 		b.ended.Store(true)
 	} else if err != nil {
 		b.failed.Store(true)
+		err = fmt.Errorf("%w: %w", ErrBody, err)
 	}
 	return n, err
 }

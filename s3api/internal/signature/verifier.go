@@ -98,6 +98,9 @@ func (s *Verifier) Verify(r *Incoming, now time.Time) (*Verified, error) {
 		return nil, fail("InvalidURI").because(err)
 	}
 	values := r.Header.Values("Authorization")
+	if len(values) == 1 && values[0] == "" {
+		values = nil // who says nothing of himself
+	}
 	presigned4, presigned2 := sigv4.IsPresigned(query), query.Has("AWSAccessKeyId") || query.Has("Signature")
 	switch {
 	case len(values) > 1 || len(values) == 1 && (presigned4 || presigned2) || presigned4 && presigned2:
@@ -222,6 +225,9 @@ func parseClaim2(r *Incoming, query []sigv2.Parameter) (*sigv2.Claim, error) {
 			return nil, fail("AccessDenied").saying(err.Error())
 		}
 		return claim, nil
+	}
+	if authorization := r.Header.Get("Authorization"); !strings.Contains(authorization, ":") {
+		return nil, fail("InvalidArgument").saying("AWS authorization header is invalid. Expected AwsAccessKeyId:signature")
 	}
 	claim, err := sigv2.ParseHeader(r.Header.Get("Authorization"), r.Header)
 	if err != nil {

@@ -110,12 +110,12 @@ func ParseHeader(authorization string, header http.Header) (*Claim, error) {
 	}
 	claim := &Claim{AccessKey: strings.TrimSpace(rest[:at]), Signature: strings.TrimSpace(rest[at+1:])}
 	date := header.Get("X-Amz-Date")
-	if date == "" {
+	if header.Values("X-Amz-Date") == nil {
 		date = header.Get("Date")
 		claim.date = date
 	}
 	for _, form := range [...]string{http.TimeFormat, time.RFC1123Z, time.RFC850, time.ANSIC, "20060102T150405Z"} {
-		if t, err := time.Parse(form, date); err == nil {
+		if t, err := time.Parse(form, date); err == nil && t.Unix() >= 0 {
 			claim.Time = t.UTC()
 			return claim.checked()
 		}

@@ -85,16 +85,20 @@ func FuzzSignedRequest(f *testing.F) {
 // A configuration that is accepted is told as it was understood: what is told is
 // accepted again, and then told in the same way.
 func FuzzConfigurations(f *testing.F) {
-	paths := []string{"/bucket?tagging", "/bucket/%d?tagging", "/bucket/%d?retention", "/bucket/%d?legal-hold", "/bucket?object-lock"}
+	paths := []string{"/bucket?tagging", "/bucket/%d?tagging", "/bucket/%d?retention", "/bucket/%d?legal-hold", "/bucket?object-lock",
+		"/bucket?ownershipControls", "/bucket?publicAccessBlock", "/bucket?encryption", "/bucket?cors", "/bucket?lifecycle"}
 	for i, body := range []string{
 		tagging("k", "v", "a", ""), tagging("é", "1"), retention("GOVERNANCE", "2031-01-01T00:00:00.0001Z"), hold("ON"),
 		lockOf(rule("<Mode>COMPLIANCE</Mode><Years>1</Years>")),
+		ownership("BucketOwnerPreferred"), block(true, false, true, false), byDefault("aws:kms", "k2"),
+		"<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>https://*.test</AllowedOrigin></CORSRule></CORSConfiguration>",
+		"<LifecycleConfiguration><Rule><ID>a</ID><Status>Enabled</Status><Filter><Prefix>p</Prefix></Filter><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>",
 	} {
 		f.Add(uint8(i), body)
 	}
 	f.Add(uint8(2), "<Retention/>")
 	f.Add(uint8(4), lockOf(""))
-	h := newHarness(f, nil, nil)
+	h := newHarness(f, withKeys(f), nil)
 	require.NoError(f, h.store.SetVersioning(f.Context(), bucket, versioning.Enabled))
 	key := 0
 	f.Fuzz(func(t *testing.T, which uint8, body string) {
@@ -115,5 +119,46 @@ func FuzzConfigurations(f *testing.F) {
 		require.Equal(t, http.StatusOK, told.status, told.body)
 		h.ok(request{method: "PUT", path: path, body: told.body})
 		require.Equal(t, told.body, h.get(path).body)
+	})
+}
+
+// Conditions that a request does not have refuse nothing, those that it has refuse GET and
+// HEAD alike, and what is not refused is whole.
+func FuzzConditions(f *testing.F) {
+	h := newHarness(f, nil, nil)
+	etag := h.put("/bucket/a", "x").header.Get("Etag")
+	modified := h.get("/bucket/a").header.Get("Last-Modified")
+	f.Add(etag, "", "", "")
+	f.Add("", etag, modified, "")
+	f.Add(`"a", W/`+etag, "*", modified, modified)
+	f.Add("", "", "Fri, 27 Nov 2026 00:00:00 GMT", "Sunday, 06-Nov-94 08:49:37 GMT")
+	f.Fuzz(func(t *testing.T, match, none, since, unmodified string) {
+		if strings.ContainsAny(match+none+since+unmodified, "\x00\r\n") {
+			return
+		}
+		h.t = t
+		header := map[string]string{}
+		for name, value := range map[string]string{"If-Match": match, "If-None-Match": none, "If-Modified-Since": since, "If-Unmodified-Since": unmodified} {
+			if value = strings.TrimSpace(value); value != "" {
+				header[name] = value
+			}
+		}
+		a, head := h.do(request{method: "GET", path: "/bucket/a", header: header}), h.do(request{method: "HEAD", path: "/bucket/a", header: header})
+		require.Equal(t, a.status, head.status)
+		_, hasMatch := header["If-Match"]
+		_, hasNone := header["If-None-Match"]
+		switch a.status {
+		case http.StatusOK:
+			require.Equal(t, "x", a.body)
+			require.False(t, hasNone && header["If-None-Match"] == etag)
+		case http.StatusNotModified:
+			require.True(t, hasNone || since != "")
+			require.Empty(t, a.body)
+			require.Equal(t, etag, a.header.Get("Etag"))
+		default:
+			require.Equal(t, http.StatusPreconditionFailed, a.status)
+			require.True(t, hasMatch || unmodified != "")
+			require.False(t, header["If-Match"] == etag || header["If-Match"] == "*")
+		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 )
 
 // Error is a header that S3 refuses, in its words.
@@ -134,6 +135,9 @@ func ParseRequest(h http.Header) (*Request, error) {
 	r.KeyID, hasID = joined(h, HeaderKeyID)
 	if context, hasContext = joined(h, HeaderContext); (hasID || hasContext) && r.Kind != KMS {
 		return nil, &Error{"InvalidArgument", "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms", argument, algorithm}
+	}
+	if !utf8.ValidString(r.KeyID) { // it could not be kept as it is
+		return nil, &Error{"InvalidArgument", "The id of the key is not UTF-8.", strings.ToLower(HeaderKeyID), ""}
 	}
 	if hasContext {
 		if r.Context, err = parseContext(context); err != nil {

@@ -249,6 +249,9 @@ func (c *C) send(q request) (*answer, error) {
 	if q.changeBody != nil {
 		encoded = q.changeBody(encoded)
 	}
+	if r.Header.Get("User-Agent") == "" {
+		r.Header.Set("User-Agent", strings.TrimSpace("s3apitest "+c.name))
+	}
 	r.Header.Set("Accept-Encoding", "identity") // else net/http decodes what it thinks is encoded
 	r.ContentLength = int64(len(encoded))
 	if len(encoded) > 0 {
@@ -307,6 +310,7 @@ type C struct {
 	ctx               context.Context
 	main, alt, tenant *Identity
 	buckets           []owned
+	name              string // of the case, which requests name as their user agent
 }
 
 // owned is a bucket that a case made.

@@ -219,12 +219,12 @@ func (r *runner) run(t *testing.T, one Case) {
 		r.add(line)
 		return
 	}
-	c := &C{runner: r, ctx: t.Context(), main: &r.target.Main, alt: &r.target.Alt, tenant: &r.target.Tenant}
+	c := &C{runner: r, ctx: t.Context(), main: &r.target.Main, alt: &r.target.Alt, tenant: &r.target.Tenant, name: one.Name}
 	if why := c.attempt(one.Run); why != "" {
 		line.Outcome, line.Why = Failed, why
 	}
 	if !r.opt.Keep {
-		c.ctx = context.WithoutCancel(c.ctx)
+		c.ctx, c.name = context.WithoutCancel(c.ctx), ""
 		c.sweep()
 	}
 	known, isKnown := r.opt.Known[one.Name]

@@ -34,7 +34,7 @@ func identity(name, account string) s3apitest.Identity {
 }
 
 // handler is one over an empty store, for three accounts.
-func handler(t *testing.T, target *s3apitest.Target, prefix string) http.Handler {
+func handler(t *testing.T, target *s3apitest.Target, prefix string, counted *asked) http.Handler {
 	t.Helper()
 	store, err := sherd.NewMemory(1, nil)
 	require.NoError(t, err)
@@ -56,27 +56,30 @@ func handler(t *testing.T, target *s3apitest.Target, prefix string) http.Handler
 	made, err := s3api.New(store, &s3api.Options{
 		Keys:          masters,
 		Authenticator: s3api.NewSignatures(keys, s3api.DefaultRegion), Authorizer: keys, Prefix: prefix, Domains: []string{domain},
-		Limits: s3api.Limits{MinPartBytes: partBytes},
+		Limits: s3api.Limits{MinPartBytes: partBytes}, Observe: counted.observe,
 	})
 	require.NoError(t, err)
-	return made
+	return counted.over(made)
 }
 
 // ways are those of reaching a handler.
-func ways() map[string]func(t *testing.T, target *s3apitest.Target) {
+func ways(counted *asked) map[string]func(t *testing.T, target *s3apitest.Target) {
 	inProcess := func(prefix string, inHost bool) func(*testing.T, *s3apitest.Target) {
 		return func(t *testing.T, target *s3apitest.Target) {
-			target.Transport = inprocess.New(handler(t, target, prefix))
+			target.Transport = inprocess.New(handler(t, target, prefix, counted))
 			target.Endpoint, target.VirtualHost = "http://"+domain+prefix, inHost
 		}
 	}
 	serve := func(inHost bool, start func(*httptest.Server)) func(*testing.T, *s3apitest.Target) {
 		return func(t *testing.T, target *s3apitest.Target) {
-			server := httptest.NewUnstartedServer(handler(t, target, ""))
+			server := httptest.NewUnstartedServer(handler(t, target, "", counted))
 			start(server)
 			t.Cleanup(server.Close)
 			target.Transport, target.Endpoint = server.Client().Transport, server.URL
 			target.VirtualHost, target.Domain = inHost, domain
+			if server.EnableHTTP2 {
+				target.Transport = overHTTP2{target.Transport}
+			}
 		}
 	}
 	secure := func(s *httptest.Server) {
@@ -94,9 +97,11 @@ func ways() map[string]func(t *testing.T, target *s3apitest.Target) {
 }
 
 func TestCases(t *testing.T) {
-	for name, way := range ways() {
+	for name := range ways(newAsked()) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			counted := newAsked()
+			way := ways(counted)[name]
 			target := s3apitest.Target{}
 			way(t, &target)
 			target.Lacks = lacks()
@@ -104,6 +109,7 @@ func TestCases(t *testing.T) {
 			require.Len(t, report.Lines, len(s3apitest.Cases()))
 			if name == tabled && !t.Failed() {
 				checkPage(t, report)
+				counted.checkTables(t)
 			}
 		})
 	}

@@ -5,6 +5,8 @@
 package driveset_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"syscall"
 	"testing"
@@ -91,7 +93,7 @@ func (s *shelf) free(t *testing.T, drive int) {
 // A drive of another store shows up at a place of a set that is open: it is told, and
 // its lock is left to its own store.
 //
-// Kills: a lock that is kept.
+// Kills: a lock that is kept; an index that is asked at each look.
 func TestDriveOfAnotherStoreLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, other := newShelf(4), newShelf(4)
@@ -104,10 +106,13 @@ func TestDriveOfAnotherStoreLater(t *testing.T) {
 		c = s.open(t)
 		c.fill("a")
 		writes := s.faults[3].Count()
+		indexes := s.faults[3].Add(faultfs.Rule{Kinds: []op.Kind{op.Open}, Path: "MANIFEST-", Do: func(_ *vfs.Call, next func() error) error { return next() }})
 		s.faults[3].SetGone(false)
 		time.Sleep(time.Minute)
 		require.ErrorIs(t, c.set.Health().Drives[3].Err, driveset.ErrMixed)
 		require.Greater(t, s.faults[3].Count(), writes, "it was looked at")
+		require.Positive(t, indexes.Fired(), "its index was asked")
+		require.LessOrEqual(t, indexes.Fired(), 3, "and not again and again")
 		s.free(t, 3)
 		s.faults[1].SetGone(true)
 		c.eventually("read-only", func(h driveset.Health) bool { return h.Mode == driveset.ReadOnly })
@@ -115,6 +120,31 @@ func TestDriveOfAnotherStoreLater(t *testing.T) {
 		c.eventually("serving", func(h driveset.Health) bool { return h.Mode == driveset.Serving })
 		c.fill("b")
 		c.check()
+	})
+}
+
+// A drive whose format file is damaged shows up at an open set: it is told what is wrong
+// with it, and not that it is another set's; with its file it returns.
+//
+// Kills: an index that is not asked when the set is open.
+func TestADamagedFormatFileShowsUpLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf(4)
+		c := s.open(t)
+		c.fill("a")
+		require.NoError(t, c.set.Close())
+		file := readAll(t, s.fs[3], "/d3/format.json")
+		writeAll(t, s.fs[3], "/d3/format.json", bytes.Replace(file, []byte(`"slot": 3`), []byte(`"slot": 2`), 1))
+		s.faults[3].SetGone(true)
+		c = s.openWith(t, c)
+		c.fill("b")
+		s.faults[3].SetGone(false)
+		c.eventually("damaged", func(h driveset.Health) bool {
+			return h.Drives[3].Status == driveset.Away && errors.Is(h.Drives[3].Err, layout.ErrDamaged)
+		})
+		writeAll(t, s.fs[3], "/d3/format.json", file)
+		c.eventually("back", allInSync)
+		c.whole()
 	})
 }
 

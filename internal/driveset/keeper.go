@@ -308,7 +308,28 @@ func (s *Set) reconnect(ctx context.Context, p *place) {
 }
 
 // strange: what is there is no drive of the set, or none any more.
-func strange(err error) bool { return errors.Is(err, ErrMixed) || errors.Is(err, errReplaced) }
+func strange(err error) bool {
+	return !errors.Is(err, layout.ErrDamaged) && (errors.Is(err, ErrMixed) || errors.Is(err, errReplaced))
+}
+
+// vouched asks the index of a drive that does not fit whether it is the drive that its
+// format file says, once: another set's drive may stay for long. ErrDamaged if it is not.
+func (p *place) vouched(ctx context.Context, claim *layout.Claimed, id layout.Identity) error {
+	p.mu.Lock()
+	known := p.stranger == id
+	p.mu.Unlock()
+	if known {
+		return nil
+	}
+	err := claim.Vouch(ctx)
+	if errors.Is(err, layout.ErrDamaged) {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stranger = id
+	return nil
+}
 
 // yield gives the lock of a place back where what is there is another's, until it is
 // looked at again.

@@ -56,6 +56,8 @@ type place struct {
 	ready   bool // it was empty, and all that is visible was copied to it
 	useless bool // what is there can not be used, and a drive may be made in its stead
 	told    bool // its status was logged before
+
+	stranger layout.Identity // of the drive that was last found here and is another set's, by its index too
 }
 
 // open gives the drive of a place, nil when it is not in reach.
@@ -117,10 +119,7 @@ func (p *place) keep(claim *layout.Claimed) bool {
 func (p *place) openDrive(ctx context.Context, s *Set, claim *layout.Claimed) error {
 	if id, ok := claim.Identity(); ok {
 		if err := s.fits(p, id); err != nil {
-			if damaged := claim.Vouch(ctx); errors.Is(damaged, layout.ErrDamaged) {
-				return damaged
-			}
-			return err
+			return errors.Join(p.vouched(ctx, claim, id), err)
 		}
 		if s.replaced(id) {
 			return errReplaced

@@ -139,10 +139,17 @@ func TestTwoDrivesAreReplacedOnTheOperatorsWord(t *testing.T) {
 		}
 	}
 	require.Len(t, words, 6)
+	w.begin(c)
+	var r readers
+	r.begin(c, of, 2)
+	wait(100 * time.Millisecond)
 	for _, d := range lost {
 		require.NoError(t, remove(d))
 	}
 	c.becomes(t, statusReadOnly)
+	wait(200 * time.Millisecond)
+	r.end(t, c) // reads went on
+	w.end(t)
 	reads(t, c, of)
 	for _, d := range lost {
 		require.NoError(t, os.MkdirAll(d, 0o700))

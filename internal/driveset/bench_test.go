@@ -73,7 +73,7 @@ func BenchmarkIndexCopy(b *testing.B) {
 				b.StartTimer()
 				set := onDisk(b, dir)
 				stop := readOn(b, set, readers, objects, &reads)
-				until(set, allInSync)
+				until(set, counting)
 				b.StopTimer()
 				stop()
 				require.NoError(b, set.Close())
